@@ -11,6 +11,7 @@
 namespace flsim {
 
 /// Client k holds indices[offsets[k] .. offsets[k + 1]) of the training set, at least one of them.
+/// Those that flsim makes are ascending within a client, and no two clients share an example.
 struct Partition {
   std::vector<int64_t> offsets;  ///< [clients + 1]
   std::vector<int64_t> indices;  ///< [offsets.back()]
@@ -44,7 +45,8 @@ class Partitioner {
 
   /// The population; -1 if only the data tell (a partition file).
   virtual int64_t clients() const = 0;
-  /// How many quantile bins stand in for classes when the target is a number.
+  /// How many quantile bins stand in for classes when the target is a number; 0 if Split() looks at
+  /// no labels.
   virtual int32_t bins() const = 0;
   virtual Partition Split(const PartitionInput& input, Rng rng) const = 0;
 };

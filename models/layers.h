@@ -109,7 +109,8 @@ struct GroupNorm : LayerOptions {
 /// shift; its running mean and variance are buffers.
 struct BatchNorm : LayerOptions {};
 
-/// body(x) + shortcut(x); an empty shortcut is x itself.
+/// body(x) + shortcut(x); an empty shortcut is x itself. The id is the prefix of the ids inside; a
+/// layer without an id is "body.0", "shortcut.0" by its position.
 struct Residual : LayerOptions {
   std::vector<Choice<Layer>> body, shortcut;
   template <class V>
@@ -127,6 +128,8 @@ class Layer {
  public:
   static constexpr const char* kKind = "layer";
   struct Context {};
+  virtual ~Layer() = default;
+
   LayerSpec spec;
 };
 

@@ -32,4 +32,7 @@ class Model {
   virtual const std::string& init() const = 0;
 };
 
+/// Throws ConfigError unless the data set's examples are images.
+void RequireImages(const std::string& model, const DatasetFacts& facts);
+
 }  // namespace flsim

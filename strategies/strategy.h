@@ -26,6 +26,8 @@ struct ServerState {
 
 /// One client's training in one round, as strategies see it.
 struct ClientTask {
+  explicit ClientTask(const ServerState& server) : server(server) {}
+
   const ServerState& server;
   int64_t client = 0;
   int64_t round = 0;

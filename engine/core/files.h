@@ -15,6 +15,25 @@ void WriteFileAtomically(const std::string& path, std::string_view bytes);
 /// The same for several pieces written one after the other.
 void WriteFileAtomically(const std::string& path, const std::vector<std::string_view>& pieces);
 
+/// A regular file open for reading. Every member throws DataError naming the file.
+class InputFile {
+ public:
+  explicit InputFile(const std::string& path);
+  ~InputFile();
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+
+  /// In bytes, when it was opened.
+  uint64_t size() const { return size_; }
+  /// Copies bytes offset .. offset + n - 1 to `to`; throws if the file ends before.
+  void Read(uint64_t offset, void* to, size_t n) const;
+
+ private:
+  std::string path_;
+  int descriptor_ = -1;
+  uint64_t size_ = 0;
+};
+
 /// The whole file. Throws DataError.
 std::string ReadFile(const std::string& path);
 

@@ -1,9 +1,11 @@
 #include "engine/core/json.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <vector>
 
 #include "engine/core/error.h"
 
@@ -39,29 +41,55 @@ class DuplicateFinder {
   bool operator()(int depth, Json::parse_event_t event, Json& parsed) {
     using Event = Json::parse_event_t;
     if (depth > kMaxDepth) too_deep_ = true;
-    if (event == Event::object_start) {
-      keys_.emplace_back();
-      names_.emplace_back();
-    } else if (event == Event::object_end) {
-      keys_.pop_back();
-      names_.pop_back();
-    } else if (event == Event::key) {
-      const std::string key = parsed.get<std::string>();
-      names_.back() = key;
-      if (!keys_.back().insert(key).second) {
-        std::string path;
-        for (const std::string& name : names_) path = JoinPath(path, name);
-        duplicates_ += "\n  " + path + ": stands twice in one object";
-      }
+    if (too_deep_) return false;
+    switch (event) {
+      case Event::object_start:
+      case Event::array_start:
+        levels_.emplace_back();
+        levels_.back().is_list = event == Event::array_start;
+        break;
+      case Event::object_end:
+      case Event::array_end:
+        levels_.pop_back();
+        EndItem();
+        break;
+      case Event::value:
+        EndItem();
+        break;
+      case Event::key:
+        levels_.back().key = parsed.get<std::string>();
+        if (!levels_.back().keys.insert(levels_.back().key).second) {
+          duplicates_ += "\n  " + Path() + ": stands twice in one object";
+        }
+        break;
     }
-    return !too_deep_;
+    return true;
   }
   const std::string& duplicates() const { return duplicates_; }
   bool too_deep() const { return too_deep_; }
 
  private:
-  std::vector<std::set<std::string>> keys_;
-  std::vector<std::string> names_;
+  /// An object or a list that the parser is in.
+  struct Level {
+    bool is_list = false;
+    size_t index = 0;
+    std::string key;
+    std::set<std::string> keys;
+  };
+
+  void EndItem() {
+    if (!levels_.empty()) ++levels_.back().index;
+  }
+  std::string Path() const {
+    std::string path;
+    for (const Level& level : levels_) {
+      path = level.is_list ? path + "[" + std::to_string(level.index) + "]"
+                           : JoinPath(path, level.key);
+    }
+    return path;
+  }
+
+  std::vector<Level> levels_;
   std::string duplicates_;
   bool too_deep_ = false;
 };
@@ -105,39 +133,53 @@ std::string JoinPath(const std::string& path, const std::string& key) {
   return path.empty() ? key : path + "." + key;
 }
 
+namespace {
+
+/// Follows the positions ("[0][1]") after a key; `walked` grows with them.
+Json* FollowPositions(Json* at, const std::string& positions, const std::string& path,
+                      std::string& walked) {
+  for (size_t open = 0; open < positions.size();) {
+    const size_t close = positions.find(']', open);
+    const std::string digits = close == std::string::npos || positions[open] != '['
+                                   ? ""
+                                   : positions.substr(open + 1, close - open - 1);
+    if (digits.empty() || digits.size() > 9 ||
+        digits.find_first_not_of("0123456789") != std::string::npos) {
+      throw ConfigError("--set " + path + ": expected a position such as [0] after " + walked);
+    }
+    const size_t index = std::stoul(digits);
+    if (!at->is_array() || index >= at->size()) {
+      throw ConfigError("--set " + path + ": " + walked + " has no item " + digits);
+    }
+    at = &(*at)[index];
+    walked += "[" + digits + "]";
+    open = close + 1;
+  }
+  return at;
+}
+
+}  // namespace
+
 void SetAtPath(Json& root, const std::string& path, const Json& value) {
   Json* at = &root;
   std::string walked;
-  std::istringstream parts(path);
-  std::string part;
-  bool any = false;
-  while (std::getline(parts, part, '.')) {
-    any = true;
-    const size_t bracket = part.find('[');
+  for (size_t start = 0; start <= path.size();) {
+    const size_t dot = std::min(path.find('.', start), path.size());
+    const std::string part = path.substr(start, dot - start);
+    const size_t bracket = std::min(part.find('['), part.size());
     const std::string key = part.substr(0, bracket);
     if (key.empty()) throw ConfigError("--set " + path + ": a key is empty");
     if (at->is_null()) *at = Json::object();
     if (at->is_string()) *at = Json{{"name", *at}};
-    if (!at->is_object()) throw ConfigError("--set " + path + ": " + walked + " is not an object");
+    if (!at->is_object()) {
+      throw ConfigError("--set " + path + ": " + (walked.empty() ? "the config" : walked) +
+                        " is not an object");
+    }
     at = &(*at)[key];
     walked = JoinPath(walked, key);
-    for (size_t open = bracket; open != std::string::npos; open = part.find('[', open + 1)) {
-      const size_t close = part.find(']', open);
-      const std::string digits =
-          part.substr(open + 1, close == std::string::npos ? 0 : close - open - 1);
-      if (digits.empty() || digits.size() > 9 ||
-          digits.find_first_not_of("0123456789") != std::string::npos) {
-        throw ConfigError("--set " + path + ": expected a position such as [0] after " + walked);
-      }
-      const size_t index = std::stoul(digits);
-      if (!at->is_array() || index >= at->size()) {
-        throw ConfigError("--set " + path + ": " + walked + " has no item " + digits);
-      }
-      at = &(*at)[index];
-      walked += "[" + digits + "]";
-    }
+    at = FollowPositions(at, part.substr(bracket), path, walked);
+    start = dot + 1;
   }
-  if (!any) throw ConfigError("--set: the key is empty");
   *at = value;
 }
 
@@ -146,10 +188,9 @@ void ApplyOverride(Json& root, const std::string& assignment) {
   if (equals == std::string::npos || equals == 0) {
     throw ConfigError("--set " + assignment + ": expected KEY=VALUE, such as training.lr=0.1");
   }
-  const std::string text = assignment.substr(equals + 1);
-  Json value = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (value.is_discarded()) value = text;
-  SetAtPath(root, assignment.substr(0, equals), value);
+  const std::string key = assignment.substr(0, equals), text = assignment.substr(equals + 1);
+  // JSON is held to the rules for files; what is no JSON is a string.
+  SetAtPath(root, key, Json::accept(text) ? ParseJson(text, "--set " + key) : Json(text));
 }
 
 std::string ShowNumber(double value) {

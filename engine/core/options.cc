@@ -12,7 +12,27 @@ void Problems::Add(const std::string& path, const std::string& text) {
       shown = to + path.substr(from.size());
     }
   }
-  lines_.push_back(shown + ": " + text);
+  problems_.push_back({path, shown + ": " + text});
+}
+
+void Problems::AddLine(const std::string& line) { problems_.push_back({"", line}); }
+
+void Problems::OrderAsIn(const Json& object, const std::string& path, size_t from) {
+  const auto place = [&](const Problem& problem) {
+    const size_t start = path.empty() ? 0 : path.size() + 1;
+    size_t index = 0;
+    for (const auto& item : object.items()) {
+      const size_t end = start + item.key().size();
+      if (problem.path.size() >= end && problem.path.compare(start, end - start, item.key()) == 0 &&
+          (problem.path.size() == end || problem.path[end] == '.' || problem.path[end] == '[')) {
+        break;
+      }
+      ++index;
+    }
+    return index;
+  };
+  std::stable_sort(problems_.begin() + static_cast<std::ptrdiff_t>(from), problems_.end(),
+                   [&](const Problem& a, const Problem& b) { return place(a) < place(b); });
 }
 
 void Problems::Rename(const std::string& from, const std::string& to) {
@@ -20,10 +40,10 @@ void Problems::Rename(const std::string& from, const std::string& to) {
 }
 
 void Problems::ThrowIfAny(const std::string& file) const {
-  if (lines_.empty()) return;
-  std::string text = file + " has " + std::to_string(lines_.size()) +
-                     (lines_.size() == 1 ? " problem" : " problems");
-  for (const std::string& line : lines_) text += "\n  " + line;
+  if (problems_.empty()) return;
+  std::string text = file + " has " + std::to_string(problems_.size()) +
+                     (problems_.size() == 1 ? " problem" : " problems");
+  for (const Problem& problem : problems_) text += "\n  " + problem.line;
   throw ConfigError(text);
 }
 
@@ -82,6 +102,12 @@ std::string Nearest(const std::string& typo, const std::vector<std::string>& nam
     if (row.back() < best_cost) {
       best_cost = row.back();
       best = name;
+    }
+  }
+  if (best.empty() && typo.size() >= 3) {
+    // "batch" for "batch_size" is far by edits.
+    for (const std::string& name : names) {
+      if (name.compare(0, typo.size(), typo) == 0) return name;
     }
   }
   return best;

@@ -33,12 +33,21 @@ class Problems {
   /// From now on problems below `from` are reported as below `to`: an alias keeps the user's own
   /// path.
   void Rename(const std::string& from, const std::string& to);
-  size_t size() const { return lines_.size(); }
+  /// A problem that was found by what a component throws; `line` is "path: text".
+  void AddLine(const std::string& line);
+  size_t size() const { return problems_.size(); }
+  /// Puts the problems after the first `from`, all below `path`, into the order in which `object`
+  /// (what stands at `path`) has their keys; missing keys come last.
+  void OrderAsIn(const Json& object, const std::string& path, size_t from);
   /// Throws ConfigError "FILE has N problems" with one line for each, if there are any.
   void ThrowIfAny(const std::string& file) const;
 
  private:
-  std::vector<std::string> lines_;
+  struct Problem {
+    std::string path;  ///< as it was added, before renames
+    std::string line;
+  };
+  std::vector<Problem> problems_;
   std::vector<std::pair<std::string, std::string>> renames_;
 };
 
@@ -58,7 +67,7 @@ Accepts FromBelow(double min, double max);
 Accepts Inside(double min, double max);
 Accepts OneOf(std::vector<std::string> names);
 
-/// The name nearest to `typo`, or "" if none is near.
+/// The name nearest to `typo` by edits, else one that begins with it, or "" if none is near.
 std::string Nearest(const std::string& typo, const std::vector<std::string>& names);
 
 /// "a, b, c".
@@ -230,6 +239,7 @@ void ReadOptions(T& out, const Json& in, const std::string& path, Problems& prob
   Reader reader(in, path, problems);
   out.Visit(reader);
   options::AddUnknownKeys(in, reader.known(), path, named, problems);
+  problems.OrderAsIn(in, path, before);
   if constexpr (options::HasCheck<T>::value) {
     if (problems.size() == before) out.Check(problems, path);
   }
@@ -318,7 +328,6 @@ class Schema {
     Schema schema;
     if (name != nullptr) {
       schema.properties["name"] = {{"const", name}};
-      schema.required.push_back("name");
     }
     options.Visit(schema);
     Json out = {{"type", "object"}};

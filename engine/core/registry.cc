@@ -1,10 +1,22 @@
 #include "engine/core/registry.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace flsim {
 
 std::map<std::string, Kind>& Kinds() {
   static std::map<std::string, Kind> kinds;
   return kinds;
+}
+
+bool AddAlias(const std::string& kind, Alias alias) {
+  FLSIM_CHECK(FindAlias(kind, alias.name) == nullptr, "registered twice:", alias.name);
+  std::vector<Alias>& aliases = Kinds()[kind].aliases;
+  const auto after = std::find_if(aliases.begin(), aliases.end(),
+                                  [&](const Alias& other) { return other.name > alias.name; });
+  aliases.insert(after, std::move(alias));
+  return true;
 }
 
 const Alias* FindAlias(const std::string& kind, const std::string& name) {
@@ -14,6 +26,14 @@ const Alias* FindAlias(const std::string& kind, const std::string& name) {
     if (alias.name == name) return &alias;
   }
   return nullptr;
+}
+
+std::string KnownNames(const std::string& kind_name) {
+  const Kind& kind = Kinds().at(kind_name);
+  std::vector<std::string> names = kind.names();
+  for (const Alias& alias : kind.aliases) names.push_back(alias.name);
+  std::sort(names.begin(), names.end());
+  return JoinNames(names);
 }
 
 Json AliasSchema(const Alias& alias) {
@@ -58,6 +78,7 @@ void ExpandAliases(Json& experiment, Problems& problems) {
       problems.Add(alias->axis, "is already chosen by " + key + " '" + alias->name + "' (" +
                                     alias->doc + "); leave it out, or use " + key + " '" +
                                     alias->component + "'");
+      *found = alias->component;  // so that the alias itself is no further problem
       continue;
     }
     Json replacing = alias->axis_default;

@@ -34,14 +34,20 @@ struct Kind {
   std::function<std::vector<std::string>()> names;  ///< sorted, without aliases
   std::function<std::string(const std::string&)> doc;
   std::function<Json(const std::string&)> schema;  ///< of one component
-  std::vector<Alias> aliases;
+  std::vector<Alias> aliases;                      ///< sorted by name
 };
 
 /// All kinds by name.
 std::map<std::string, Kind>& Kinds();
 
+/// Adds an alias of that kind; returns true. FLSIM_ALIAS calls it.
+bool AddAlias(const std::string& kind, Alias alias);
+
 /// The alias of that kind and name, or null.
 const Alias* FindAlias(const std::string& kind, const std::string& name);
+
+/// "a, b, c": the names and aliases of a kind, sorted.
+std::string KnownNames(const std::string& kind);
 
 /// The schema of an alias: the options of the component on its axis.
 Json AliasSchema(const Alias& alias);
@@ -60,7 +66,8 @@ struct Choice {
   Choice() = default;
   explicit Choice(const char* default_name) : name(default_name) {}
 
-  /// Reads "name" or {"name": ..., options}. Problems leave `make` empty.
+  /// Reads "name" or {"name": ..., options}; options without a name are the default's. Problems leave
+  /// `make` empty.
   void Bind(const Json& in, const std::string& path, Problems& problems);
   std::string Known() const;
   std::unique_ptr<Base> Make(const typename Base::Context& context) const {
@@ -115,13 +122,13 @@ class Registry {
     }
     const auto name = object.find("name");
     if (name == object.end() || !name->is_string()) {
-      problems.Add(path, "needs a \"name\"; known: " + JoinNames(Names()));
+      problems.Add(path, "needs a \"name\"; known: " + KnownNames(Base::kKind));
       return {};
     }
     const auto found = entries_.find(name->get<std::string>());
     if (found != entries_.end()) return found->second.bind(object, path, problems);
     problems.Add(path, std::string("unknown ") + Base::kKind + " '" + name->get<std::string>() +
-                           "'; known: " + JoinNames(Names()));
+                           "'; known: " + KnownNames(Base::kKind));
     return {};
   }
 
@@ -151,12 +158,19 @@ class Registry {
 
 template <class Base>
 void Choice<Base>::Bind(const Json& in, const std::string& path, Problems& problems) {
-  *this = Registry<Base>::Get().Bind(in, path, problems);
+  if (in.is_object() && !in.contains("name") && !name.empty()) {
+    Json named = {{"name", name}};
+    named.update(in);
+    *this = Registry<Base>::Get().Bind(named, path, problems);
+  } else {
+    *this = Registry<Base>::Get().Bind(in, path, problems);
+  }
 }
 
 template <class Base>
 std::string Choice<Base>::Known() const {
-  return "known: " + JoinNames(Registry<Base>::Get().Names());
+  Registry<Base>::Get();  // makes the kind known
+  return "known: " + KnownNames(Base::kKind);
 }
 
 #define FLSIM_REGISTER(Base, Type, name, doc)            \
@@ -165,6 +179,6 @@ std::string Choice<Base>::Known() const {
 
 #define FLSIM_ALIAS(Base, id, ...)                \
   [[maybe_unused]] static const bool alias_##id = \
-      (Kinds()[Base::kKind].aliases.push_back(Alias{__VA_ARGS__}), true)
+      ::flsim::AddAlias(Base::kKind, ::flsim::Alias{__VA_ARGS__})
 
 }  // namespace flsim

@@ -20,7 +20,8 @@ struct SafetensorsFile {
   const at::Tensor* Find(const std::string& name) const;
 };
 
-/// Writes atomically (temporary file, fsync, rename). Throws DataError; then `path` is as it was.
+/// Writes atomically (temporary file, fsync, rename), int64 tensors first so that every tensor is
+/// aligned to its item. Throws DataError; then `path` is as it was.
 void WriteSafetensors(const std::string& path, const SafetensorsFile& file);
 
 /// Reads a whole file, checking every offset, shape and size before using it. Throws DataError

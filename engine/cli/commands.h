@@ -1,0 +1,35 @@
+// The commands of the program. Each returns its exit code or throws one of engine/core/error.h.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace flsim {
+
+/// Flags that name and change a config.
+struct ConfigFlags {
+  std::string config;
+  std::vector<std::string> set;
+};
+
+struct RunFlags {
+  ConfigFlags config;
+  std::string out;
+  bool resume = false, force = false;
+  std::string progress;  ///< bar, plain, none; empty: bar on a terminal, else plain
+};
+
+int RunCommand(const RunFlags& flags);
+
+/// Reports every problem of a config without reading data; prints what it would run, or with
+/// `resolved` the config with every default spelled out.
+int ValidateCommand(const ConfigFlags& flags, bool resolved);
+
+/// Draws the partition, prints its statistics and, with `out`, writes it.
+int PartitionCommand(const ConfigFlags& flags, const std::string& out);
+
+int ListCommand(const std::string& kind);
+int DescribeCommand(const std::string& kind, const std::string& name);
+int SchemaCommand(bool markdown);
+
+}  // namespace flsim

@@ -1,0 +1,121 @@
+// flsim: the command line. The only place that turns errors into text and exit codes.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <new>
+#include <string>
+
+#include "engine/cli/commands.h"
+#include "engine/core/error.h"
+#include "engine/experiment/version.h"
+
+namespace flsim {
+namespace {
+
+enum ExitCode {
+  kDone = 0,
+  kUserError = 2,
+  kDataError = 3,
+  kDiverged = 4,
+  kBug = 70,
+  kInterrupted = 130
+};
+
+int Fail(ExitCode code, const std::string& text) {
+  std::fprintf(stderr, "flsim: %s\n", text.c_str());
+  return code;
+}
+
+void AddConfigFlags(CLI::App* command, ConfigFlags& flags, bool required) {
+  auto* config = command->add_option("--config", flags.config,
+                                     "The experiment's JSON file (- reads standard input)");
+  if (required) config->required();
+  command
+      ->add_option("--set", flags.set,
+                   "KEY=VALUE, such as training.lr=0.1; changes the config before it is read")
+      ->type_name("KEY=VALUE")
+      ->take_all()
+      ->expected(1)
+      ->trigger_on_parse(false);
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app(
+      "Federated-learning simulation in one process.\n"
+      "Trains the clients of an experiment on this machine's cores and writes a run folder.",
+      "flsim");
+  app.set_version_flag("--version", std::string("flsim ") + kVersion);
+  app.require_subcommand(0, 1);
+  app.footer(
+      "\nExit codes: 0 done, 2 config or flags, 3 data or files, 4 diverged, 70 a bug in flsim, "
+      "130 interrupted.\n"
+      "Start with: flsim --config configs/quickstart.json");
+
+  RunFlags run;
+  AddConfigFlags(&app, run.config, /*required=*/false);
+  app.add_option("--out", run.out, "The run folder; by default output.dir/name");
+  app.add_flag("--resume", run.resume, "Goes on with the run in the folder, to the same bits");
+  app.add_flag("--force", run.force, "Replaces the run in the folder")->excludes("--resume");
+  app.add_option("--progress", run.progress, "bar on a terminal, else plain lines, or none")
+      ->check(CLI::IsMember({"bar", "plain", "none"}));
+
+  ConfigFlags config;
+  bool resolved = false, markdown = false;
+  std::string out, kind, name;
+  auto* validate =
+      app.add_subcommand("validate", "Reports every problem of a config; reads no data");
+  AddConfigFlags(validate, config, /*required=*/true);
+  validate->add_flag("--resolved", resolved, "Prints the config with every default spelled out");
+  auto* partition =
+      app.add_subcommand("partition", "Draws the partition, prints its statistics, writes it");
+  AddConfigFlags(partition, config, /*required=*/true);
+  partition->add_option("--out", out,
+                        "Safetensors file to write, for partition {\"name\": \"file\"}");
+  auto* list = app.add_subcommand("list", "Lists the components");
+  list->add_option("kind", kind, "strategy, dataset, model, ...");
+  auto* describe = app.add_subcommand("describe", "Tells what a component is and its options");
+  describe->add_option("kind", kind, "strategy, dataset, model, ...")->required();
+  describe->add_option("name", name, "The component's name")->required();
+  auto* schema = app.add_subcommand("schema", "Prints the JSON Schema of configs");
+  schema->add_flag("--markdown", markdown, "Prints all options as a Markdown document instead");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    return Fail(kUserError, std::string(error.what()) + " (flsim --help shows what there is)");
+  }
+  if (*validate) return ValidateCommand(config, resolved);
+  if (*partition) return PartitionCommand(config, out);
+  if (*list) return ListCommand(kind);
+  if (*describe) return DescribeCommand(kind, name);
+  if (*schema) return SchemaCommand(markdown);
+  if (run.config.config.empty())
+    return Fail(kUserError, "--config is required (flsim --help shows what there is)");
+  return RunCommand(run);
+}
+
+}  // namespace
+}  // namespace flsim
+
+int main(int argc, char** argv) {
+  using namespace flsim;
+  try {
+    return Main(argc, argv);
+  } catch (const ConfigError& error) {
+    return Fail(kUserError, error.what());
+  } catch (const DataError& error) {
+    return Fail(kDataError, error.what());
+  } catch (const DivergedError& error) {
+    return Fail(kDiverged, error.what());
+  } catch (const InterruptedError& error) {
+    return Fail(kInterrupted, error.what());
+  } catch (const std::bad_alloc&) {
+    return Fail(
+        kDataError,
+        "out of memory; a smaller population, data set, model or runtime.workers needs less");
+  } catch (const std::exception& error) {
+    return Fail(kBug, std::string("internal error, please report it: ") + error.what());
+  }
+}

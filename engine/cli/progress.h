@@ -1,0 +1,28 @@
+// Progress on stderr while a run goes on.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "engine/experiment/record.h"
+
+namespace flsim {
+
+/// A sink that shows where a run is.
+class Progress : public RecordSink {
+ public:
+  /// Leaves the cursor on a fresh line.
+  virtual void Finish() = 0;
+};
+
+/// "bar": one line that is redrawn, with round, loss, accuracy, examples/s and time left; "plain":
+/// a line now and then; "none": null.
+std::unique_ptr<Progress> MakeProgress(const std::string& kind, int64_t rounds);
+
+/// 75 as "1:15", 3675 as "1:01:15".
+std::string ShowDuration(double seconds);
+/// 1234567 as "1.23M".
+std::string ShowCount(double value);
+
+}  // namespace flsim

@@ -1,0 +1,66 @@
+// flsim --config F: the run itself.
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+
+#include "engine/cli/commands.h"
+#include "engine/cli/progress.h"
+#include "engine/cli/summary.h"
+#include "engine/experiment/run.h"
+
+namespace flsim {
+namespace {
+
+std::atomic<bool> g_stop{false};
+
+/// The first signal asks for a checkpoint and an orderly end, a second one ends the process at
+/// once.
+void Stop(int signal) {
+  g_stop = true;
+  std::signal(signal, SIG_DFL);
+}
+
+ExistingRun Existing(const RunFlags& flags) {
+  if (flags.resume) return ExistingRun::kResume;
+  return flags.force ? ExistingRun::kReplace : ExistingRun::kRefuse;
+}
+
+}  // namespace
+
+int RunCommand(const RunFlags& flags) {
+  Experiment experiment(ReadConfigJson(flags.config.config, flags.config.set), flags.config.config);
+  const ExperimentConfig& config = experiment.config();
+  RunFolder folder(flags.out.empty() ? config.output.dir + "/" + config.name : flags.out,
+                   Existing(flags), experiment.resolved());
+  const bool on_terminal = isatty(STDERR_FILENO) != 0;
+  const std::string progress = !flags.progress.empty() ? flags.progress
+                               : on_terminal           ? "bar"
+                                                       : "plain";
+  const bool quiet = progress == "none";
+
+  if (!quiet) std::fprintf(stderr, "%s\n", Headline(experiment).c_str());
+  experiment.Load();
+  if (!quiet) std::fprintf(stderr, "%s\n", DataLine(experiment).c_str());
+
+  std::signal(SIGINT, Stop);
+  std::signal(SIGTERM, Stop);
+  History history;
+  std::vector<RecordSink*> sinks = {&history};
+  const auto console = MakeProgress(progress, config.rounds);
+  if (console) sinks.push_back(console.get());
+  const RunResult result = Run(experiment, folder, sinks, g_stop);
+  if (console) console->Finish();
+
+  const RunSummary& summary = result.summary;
+  if (!quiet) std::cout << ClosingText(experiment, result, history, folder.path()) << std::flush;
+  if (summary.status == "interrupted") {
+    throw InterruptedError(summary.reason + "; checkpoint written, go on with --resume");
+  }
+  if (summary.status == "diverged") throw DivergedError(summary.reason);
+  return 0;
+}
+
+}  // namespace flsim

@@ -1,0 +1,164 @@
+#include "engine/cli/summary.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <sstream>
+
+#include "engine/cli/progress.h"
+
+namespace flsim {
+namespace {
+
+std::string Format(const char* format, double value) {
+  char text[64];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
+
+/// "test accuracy 0.4321, test loss 1.59 (round 20)"
+std::string ShowMetrics(const Json& metrics) {
+  std::string text;
+  for (const auto& [key, label] : {std::pair{"test_accuracy", "test accuracy"},
+                                   {"test_r2", "test R2"},
+                                   {"test_loss", "test loss"},
+                                   {"train_loss", "train loss"}}) {
+    if (!metrics.contains(key)) continue;
+    text += (text.empty() ? "" : ", ") + std::string(label) + " " +
+            Format("%.4g", metrics.at(key).get<double>());
+  }
+  if (text.empty()) return "";
+  return text + " (round " + std::to_string(metrics.at("round").get<int64_t>()) + ")";
+}
+
+/// The true coefficients beside those of a one-layer model with these inputs; "" if the model is
+/// another.
+std::string ShowCoefficients(const Experiment& experiment, const ServerState& state) {
+  const LinearTruth* truth = experiment.dataset().truth();
+  const ParameterLayout& layout = experiment.network().parameters;
+  if (truth == nullptr || layout.size() != static_cast<int64_t>(truth->coefficients.size()) + 1)
+    return "";
+  const float* learned = state.parameters.const_data_ptr<float>();
+  std::string text = "\n  what was learned     true   learned\n";
+  char line[96];
+  constexpr size_t kShown = 12;
+  const size_t n = truth->coefficients.size();
+  for (size_t i = 0; i < std::min(n, kShown); ++i) {
+    std::snprintf(line, sizeof line, "  coefficient %-5zu %8.3f  %8.3f\n", i,
+                  truth->coefficients[i], static_cast<double>(learned[i]));
+    text += line;
+  }
+  if (n > kShown) text += "  ... " + std::to_string(n - kShown) + " more in model.safetensors\n";
+  std::snprintf(line, sizeof line, "  bias              %8.3f  %8.3f\n", truth->bias,
+                static_cast<double>(learned[n]));
+  return text + line;
+}
+
+}  // namespace
+
+void History::Round(const RoundRecord& record) {
+  if (record.test) test_.emplace_back(record.round, record.test->loss);
+  if (record.train_loss) train_.emplace_back(record.round, *record.train_loss);
+}
+
+std::vector<std::pair<int64_t, double>> History::Losses() const {
+  return of_test() ? test_ : train_;
+}
+
+std::string ShowInteger(int64_t value) {
+  std::string digits = std::to_string(value);
+  for (auto at = static_cast<int64_t>(digits.size()) - 3; at > (value < 0 ? 1 : 0); at -= 3) {
+    digits.insert(static_cast<size_t>(at), ",");
+  }
+  return digits;
+}
+
+std::string Headline(const Experiment& experiment) {
+  const ExperimentConfig& config = experiment.config();
+  std::ostringstream text;
+  text << config.name << ": " << config.strategy.name << ", " << config.model.name << " ("
+       << ShowInteger(experiment.network().parameters.size()) << " parameters, "
+       << experiment.backend() << " backend) on " << config.dataset.name << ", "
+       << ShowInteger(config.rounds) << " rounds, " << experiment.workers()
+       << (experiment.workers() == 1 ? " worker" : " workers");
+  return text.str();
+}
+
+std::string DataLine(const Experiment& experiment) {
+  const Partition& partition = experiment.partition();
+  int64_t smallest = partition.size(0), largest = smallest;
+  for (int64_t client = 1; client < partition.clients(); ++client) {
+    smallest = std::min(smallest, partition.size(client));
+    largest = std::max(largest, partition.size(client));
+  }
+  const DatasetFacts& facts = experiment.dataset().facts();
+  std::string sizes = ShowInteger(smallest);
+  if (largest != smallest) sizes += " to " + ShowInteger(largest);
+  return ShowInteger(facts.train_examples) + " training and " + ShowInteger(facts.test_examples) +
+         " test examples; " + ShowInteger(partition.clients()) + " clients hold " + sizes +
+         " each (" + experiment.config().partition.name + ")";
+}
+
+std::string ClosingText(const Experiment& experiment, const RunResult& result,
+                        const History& history, const std::string& folder) {
+  const RunSummary& summary = result.summary;
+  std::ostringstream text;
+  const auto row = [&](const char* label, const std::string& value) {
+    if (!value.empty())
+      text << "  " << label << std::string(12 - std::string(label).size(), ' ') << value << "\n";
+  };
+  const auto losses = history.Losses();
+  const std::string chart = Chart(losses, 60, 8);
+  if (!chart.empty())
+    text << "\n  " << (history.of_test() ? "test" : "train") << " loss by round\n" << chart;
+  text << ShowCoefficients(experiment, result.state) << "\n";
+  row("status", summary.status + (summary.reason.empty() ? "" : ": " + summary.reason));
+  row("final", ShowMetrics(summary.final_metrics));
+  if (!summary.best_metrics.is_null()) row("best", ShowMetrics(summary.best_metrics));
+  row("time", (summary.wall_s < 60 ? Format("%.3g s", summary.wall_s)
+                                       : ShowDuration(summary.wall_s)) + " for " + ShowInteger(summary.rounds) + " rounds, " +
+                  ShowCount(summary.train_examples_per_s) + " training examples/s");
+  row("memory", ShowInteger(summary.peak_rss_bytes / 1000000) + " MB at most");
+  row("results", folder + " (rounds.jsonl, summary.json, model.safetensors, config.json)");
+  return text.str();
+}
+
+std::string Chart(const std::vector<std::pair<int64_t, double>>& points, int columns, int rows) {
+  if (points.size() < 3) return "";
+  // One value for each column: the last point that falls into it.
+  const int width = static_cast<int>(std::min<size_t>(points.size(), static_cast<size_t>(columns)));
+  std::vector<double> values(static_cast<size_t>(width));
+  for (int x = 0; x < width; ++x) {
+    const size_t at = (static_cast<size_t>(x) + 1) * points.size() / static_cast<size_t>(width) - 1;
+    values[static_cast<size_t>(x)] = points[at].second;
+  }
+  double low = *std::min_element(values.begin(), values.end());
+  double high = *std::max_element(values.begin(), values.end());
+  if (!std::isfinite(low) || !std::isfinite(high)) return "";
+  const bool logarithmic = low > 0 && high > 50 * low;
+  const std::string top = Format("%.3g", high), bottom = Format("%.3g", low);
+  const auto scale = [&](double value) { return logarithmic ? std::log(value) : value; };
+  const double base = scale(low), span = std::max(scale(high) - base, 1e-300);
+  const size_t label = std::max(top.size(), bottom.size());
+  std::ostringstream text;
+  for (int y = rows - 1; y >= 0; --y) {
+    const std::string name = y == rows - 1 ? top : y == 0 ? bottom : "";
+    text << "  " << std::string(label - name.size(), ' ') << name << " |";
+    for (const double value : values) {
+      const double height = (scale(value) - base) / span * (rows - 1);
+      text << (static_cast<int>(std::lround(height)) == y ? '*' : ' ');
+    }
+    text << "\n";
+  }
+  const std::string first = std::to_string(points.front().first),
+                    last = std::to_string(points.back().first);
+  const auto gap = static_cast<int64_t>(width) - static_cast<int64_t>(first.size() + last.size());
+  text << "  " << std::string(label, ' ') << " +" << std::string(static_cast<size_t>(width), '-')
+       << "\n"
+       << "  " << std::string(label + 2, ' ') << first
+       << std::string(static_cast<size_t>(std::max<int64_t>(1, gap)), ' ') << last
+       << (logarithmic ? "   (logarithmic)" : "") << "\n";
+  return text.str();
+}
+
+}  // namespace flsim

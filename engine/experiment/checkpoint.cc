@@ -1,0 +1,71 @@
+#include "engine/experiment/checkpoint.h"
+
+#include "engine/core/error.h"
+#include "engine/core/safetensors.h"
+#include "engine/core/vector_ops.h"
+
+namespace flsim {
+namespace {
+
+constexpr const char* kFormat = "flsim-checkpoint-1";
+constexpr const char* kStatePrefix = "state.";
+
+}  // namespace
+
+void SaveCheckpoint(const std::string& path, const ServerState& state, const RunProgress& progress,
+                    const std::string& data_hash) {
+  SafetensorsFile file;
+  file.tensors.emplace_back("parameters", state.parameters);
+  if (state.buffers.numel() > 0) file.tensors.emplace_back("buffers", state.buffers);
+  for (const auto& [name, tensor] : state.tensors)
+    file.tensors.emplace_back(kStatePrefix + name, tensor);
+  const Json run = {{"round", state.round},
+                    {"wall_s", progress.wall_s},
+                    {"train_wall_s", progress.train_wall_s},
+                    {"examples", progress.examples},
+                    {"final", progress.final_metrics},
+                    {"best", progress.best_metrics}};
+  file.metadata = {{"format", kFormat}, {"data", data_hash}, {"run", run.dump()}};
+  WriteSafetensors(path, file);
+}
+
+Checkpoint LoadCheckpoint(const std::string& path, const Network& network,
+                          const std::string& data_hash) {
+  const SafetensorsFile file = ReadSafetensors(path);
+  const auto refuse = [&](const std::string& why) {
+    throw DataError(path + ": " + why + "; start over with --force");
+  };
+  const auto entry = [&](const char* key) {
+    const auto found = file.metadata.find(key);
+    return found == file.metadata.end() ? std::string() : found->second;
+  };
+  if (entry("format") != kFormat) refuse("is not a checkpoint of this version of flsim");
+  if (entry("data") != data_hash) refuse("was made with other data or another partition of them");
+  Checkpoint checkpoint;
+  const auto vector = [&](const std::string& name, int64_t size) {
+    const at::Tensor* tensor = file.Find(name);
+    if (tensor == nullptr || tensor->dim() != 1 || tensor->numel() != size ||
+        tensor->scalar_type() != at::kFloat) {
+      refuse("has no float32 vector '" + name + "' of " + std::to_string(size) + " elements");
+    }
+    return *tensor;
+  };
+  checkpoint.state.parameters = vector("parameters", network.parameters.size());
+  checkpoint.state.buffers = network.buffers.size() > 0 ? vector("buffers", network.buffers.size())
+                                                        : Zeros(0, c10::Device(c10::kCPU));
+  const std::string prefix = kStatePrefix;
+  for (const auto& [name, tensor] : file.tensors) {
+    if (name.rfind(prefix, 0) == 0) checkpoint.state.tensors[name.substr(prefix.size())] = tensor;
+  }
+  try {
+    const Json run = Json::parse(entry("run"));
+    checkpoint.state.round = run.at("round").get<int64_t>();
+    checkpoint.progress = {run.at("wall_s").get<double>(), run.at("train_wall_s").get<double>(),
+                           run.at("examples").get<int64_t>(), run.at("final"), run.at("best")};
+  } catch (const Json::exception&) {
+    refuse("has a damaged record of the run");
+  }
+  return checkpoint;
+}
+
+}  // namespace flsim

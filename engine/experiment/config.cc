@@ -1,0 +1,92 @@
+#include "engine/experiment/config.h"
+
+#include <filesystem>
+#include <iostream>
+#include <iterator>
+
+#include "engine/core/error.h"
+
+namespace flsim {
+namespace {
+
+/// The model that a data set gets when the config names none.
+std::string DefaultModel(const Json& experiment) {
+  Problems ignored;  // reported when the whole config is read
+  Choice<Dataset> dataset;
+  if (experiment.contains("dataset")) dataset.Bind(experiment.at("dataset"), "", ignored);
+  if (!dataset.make) return "linear";
+  const DatasetFacts facts = dataset.Make({})->facts();
+  if (facts.task == Task::kRegression) return "linear";
+  return facts.input_shape.size() == 3 ? "lenet" : "softmax";
+}
+
+void AddDifferences(const Json& before, const Json& after, const std::string& path,
+                    std::vector<std::string>& out) {
+  const Json none;
+  if (before.is_object() && after.is_object()) {
+    for (const auto& item : before.items()) {
+      const auto found = after.find(item.key());
+      AddDifferences(item.value(), found == after.end() ? none : *found, JoinPath(path, item.key()),
+                     out);
+    }
+    for (const auto& item : after.items()) {
+      if (!before.contains(item.key()))
+        AddDifferences(none, item.value(), JoinPath(path, item.key()), out);
+    }
+  } else if (before != after) {
+    const auto show = [](const Json& value) {
+      return value.is_null() ? std::string("absent") : Shown(value);
+    };
+    out.push_back(path + ": was " + show(before) + ", is " + show(after));
+  }
+}
+
+}  // namespace
+
+void ExperimentConfig::Check(Problems& problems, const std::string& path) {
+  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos ||
+      name.find('\0') != std::string::npos) {
+    problems.Add(JoinPath(path, "name"),
+                 "must be usable as a folder's name, got " + Shown(Json(name)));
+  }
+}
+
+Json ReadConfigJson(const std::string& file, const std::vector<std::string>& overrides) {
+  Json json;
+  if (file == "-") {
+    json = ParseJson({std::istreambuf_iterator<char>(std::cin), {}}, "standard input");
+  } else {
+    json = ReadJsonFile(file);
+  }
+  for (const std::string& assignment : overrides) ApplyOverride(json, assignment);
+  if (file != "-" && json.is_object() && !json.contains("name")) {
+    json["name"] = std::filesystem::path(file).stem().string();
+  }
+  return json;
+}
+
+ExperimentConfig ParseConfig(Json json, Problems& problems) {
+  ExpandAliases(json, problems);
+  if (json.is_object() && !json.contains("model")) json["model"] = DefaultModel(json);
+  ExperimentConfig config;
+  ReadOptions(config, json, "", problems);
+  return config;
+}
+
+Json ResolvedConfig(const ExperimentConfig& config) {
+  ExperimentConfig copy = config;
+  return Writer::Write(copy);
+}
+
+Json ConfigSchema() {
+  ExperimentConfig config;
+  return Schema::Of(config);
+}
+
+std::vector<std::string> ConfigDifferences(const Json& before, const Json& after) {
+  std::vector<std::string> differences;
+  AddDifferences(before, after, "", differences);
+  return differences;
+}
+
+}  // namespace flsim

@@ -1,0 +1,120 @@
+// The experiment's config: the root of all options.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "datasets/dataset.h"
+#include "datasets/partition.h"
+#include "engine/round/training_options.h"
+#include "models/backend.h"
+#include "models/model.h"
+#include "strategies/aggregator.h"
+#include "strategies/sampler.h"
+#include "strategies/strategy.h"
+
+namespace flsim {
+
+struct EvaluationOptions {
+  int64_t every = 1, batch_size = 500;
+  std::string clients = "none";
+  template <class V>
+  void Visit(V& v) {
+    v(every, "every",
+      "Evaluates the global model every so many rounds, before the first and after the last; 0: "
+      "only after the last.",
+      AtLeast(0));
+    v(batch_size, "batch_size", "Examples per forward pass.", Between(1, 1000000));
+    v(clients, "clients",
+      "Whose own examples the model is evaluated on too: nobody's, the cohort's, or all clients'.",
+      OneOf({"none", "cohort", "all"}));
+  }
+};
+
+struct RuntimeOptions {
+  std::vector<std::string> devices = {"cpu"};
+  int64_t workers = 0;
+  std::string backend = "auto";
+  template <class V>
+  void Visit(V& v) {
+    v(devices, "devices", "Where clients are trained: a list of devices, or \"auto\".");
+    v(workers, "workers",
+      "Clients trained at the same time; 0: one for each core. Does not change the results.",
+      Between(0, 1024));
+    v(backend, "backend", "What runs the model; auto takes the fastest that can.",
+      OneOf(BackendNames()));
+  }
+};
+
+struct OutputOptions {
+  std::string dir = "runs";
+  bool record_updates = false;
+  double checkpoint_every_s = 30;
+  template <class V>
+  void Visit(V& v) {
+    v(dir, "dir", "The run folder is DIR/name, unless --out names another.");
+    v(record_updates, "record_updates",
+      "Writes every client's model of every round into the run folder.");
+    v(checkpoint_every_s, "checkpoint_every_s",
+      "Seconds between checkpoints, which come after a round; 0: after every round. There is "
+      "always one at the end.",
+      AtLeast(0));
+  }
+};
+
+struct ExperimentConfig {
+  std::string name = "experiment";
+  uint64_t seed = 1;
+  int64_t rounds = 100;
+  Choice<Dataset> dataset;
+  Choice<Partitioner> partition{"iid"};
+  Choice<Model> model{"linear"};
+  Choice<Sampler> sampler{"uniform"};
+  TrainingOptions training;
+  Choice<Strategy> strategy{"fedavg"};
+  Choice<Aggregator> aggregator{"mean"};
+  Choice<ServerOptimizer> server_optimizer{"sgd"};
+  EvaluationOptions evaluation;
+  RuntimeOptions runtime;
+  OutputOptions output;
+
+  template <class V>
+  void Visit(V& v) {
+    v(name, "name",
+      "Name of the experiment and of its run folder; by default the config file's own.");
+    v(seed, "seed", "Seed of every random draw.");
+    v(rounds, "rounds", "Rounds to run.", Between(0, 4294967295.0));
+    v(dataset, "dataset", "The data.");
+    v(partition, "partition", "How the training examples are spread over the clients.");
+    v(model, "model",
+      "The network; by default linear for regression, lenet for images, else softmax.");
+    v(sampler, "sampler", "Which clients take part in a round.");
+    v(training, "training", "Local training.");
+    v(strategy, "strategy", "The federated algorithm.");
+    v(aggregator, "aggregator", "How updates are folded into one.");
+    v(server_optimizer, "server_optimizer", "How the aggregate moves the global model.");
+    v(evaluation, "evaluation", "When and on what the global model is evaluated.");
+    v(runtime, "runtime", "Devices and workers.");
+    v(output, "output", "What is written, and where.");
+  }
+  void Check(Problems& problems, const std::string& path);
+};
+
+/// The JSON of a config file with `overrides` (KEY=VALUE) applied and, where absent, its name set
+/// to the file's. The path "-" reads standard input.
+Json ReadConfigJson(const std::string& file, const std::vector<std::string>& overrides);
+
+/// Reads the config. Adds every problem found.
+ExperimentConfig ParseConfig(Json json, Problems& problems);
+
+/// Every default spelled out; reading it again gives the same config.
+Json ResolvedConfig(const ExperimentConfig& config);
+
+/// The schema of a config file, without definitions.
+Json ConfigSchema();
+
+/// The keys in which two resolved configs differ, as "training.lr: was 0.1, is 0.2".
+std::vector<std::string> ConfigDifferences(const Json& before, const Json& after);
+
+}  // namespace flsim

@@ -1,0 +1,68 @@
+#include "engine/experiment/record.h"
+
+#include "engine/experiment/version.h"
+
+namespace flsim {
+namespace {
+
+void AddMetrics(Json& json, const RoundRecord& record) {
+  if (record.train_loss) json["train_loss"] = *record.train_loss;
+  if (!record.test) return;
+  json["test_loss"] = record.test->loss;
+  if (record.test->accuracy) json["test_accuracy"] = *record.test->accuracy;
+  if (record.test->mse) json["test_mse"] = *record.test->mse;
+  if (record.test->r2) json["test_r2"] = *record.test->r2;
+}
+
+Json ToJson(const Distribution& d) {
+  return {{"clients", d.clients}, {"mean", d.mean}, {"std", d.std},
+          {"p5", d.p5},           {"p25", d.p25},   {"p50", d.p50},
+          {"p75", d.p75},         {"p95", d.p95},   {"worst_tenth", d.worst_tenth}};
+}
+
+}  // namespace
+
+Json ToJson(const RoundRecord& record) {
+  Json json = {{"round", record.round}};
+  if (record.round > 0) {
+    json["cohort"] = record.cohort;
+    json["examples"] = record.examples;
+    json["steps"] = record.steps;
+  }
+  AddMetrics(json, record);
+  if (record.clients) {
+    json["client_loss"] = ToJson(record.clients->loss);
+    if (record.clients->accuracy) json["client_accuracy"] = ToJson(*record.clients->accuracy);
+  }
+  if (record.update_norm) json["update_norm"] = *record.update_norm;
+  if (record.round > 0) {
+    json["bytes_up"] = record.bytes_up;
+    json["bytes_down"] = record.bytes_down;
+    json["wall_s"] = record.wall_s;
+  }
+  if (record.evaluation_s) json["evaluation_s"] = *record.evaluation_s;
+  return json;
+}
+
+Json MetricsJson(const RoundRecord& record) {
+  Json json = {{"round", record.round}};
+  AddMetrics(json, record);
+  return json;
+}
+
+Json ToJson(const RunSummary& summary) {
+  Json json = {{"status", summary.status}};
+  if (!summary.reason.empty()) json["reason"] = summary.reason;
+  json["final"] = summary.final_metrics;
+  json["best"] = summary.best_metrics;
+  json["rounds"] = summary.rounds;
+  json["wall_s"] = summary.wall_s;
+  json["train_examples_per_s"] = summary.train_examples_per_s;
+  json["peak_rss_bytes"] = summary.peak_rss_bytes;
+  json["model_sha256"] = summary.model_sha256;
+  json["version"] = kVersion;
+  json["seed"] = summary.seed;
+  return json;
+}
+
+}  // namespace flsim

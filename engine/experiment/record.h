@@ -1,0 +1,60 @@
+// What a run reports: plain data, and who takes it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/core/json.h"
+#include "engine/round/evaluation.h"
+
+namespace flsim {
+
+/// One round, or (round 0) the initial model. A metric that was not taken is absent.
+struct RoundRecord {
+  int64_t round = 0;
+  std::vector<int64_t> cohort;       ///< client ids, increasing
+  int64_t examples = 0;              ///< trained on, counted once for each epoch
+  int64_t steps = 0;                 ///< local steps of all clients
+  std::optional<double> train_loss;  ///< mean over `examples`, each at the time it was trained on
+  std::optional<Metrics> test;
+  std::optional<ClientMetrics> clients;
+  std::optional<double> update_norm;     ///< of the aggregate
+  int64_t bytes_up = 0, bytes_down = 0;  ///< between the cohort and the server
+  double wall_s = 0;                     ///< sampling to server update
+  std::optional<double> evaluation_s;
+};
+
+/// The line of rounds.jsonl.
+Json ToJson(const RoundRecord& record);
+
+/// The metrics of a record as summary.json shows them, `round` included.
+Json MetricsJson(const RoundRecord& record);
+
+/// What a run came to.
+struct RunSummary {
+  std::string status;  ///< completed, interrupted or diverged
+  std::string reason;  ///< of a status other than completed
+  int64_t rounds = 0;  ///< done
+  Json final_metrics, best_metrics;
+  double wall_s = 0;  ///< of all rounds and evaluations, earlier parts of a resumed run included
+  double train_examples_per_s = 0;
+  int64_t peak_rss_bytes = 0;
+  std::string model_sha256;  ///< of the parameters' bytes
+  uint64_t seed = 0;
+};
+
+Json ToJson(const RunSummary& summary);
+
+/// Takes a run's records as they come.
+class RecordSink {
+ public:
+  virtual ~RecordSink() = default;
+  virtual void Round(const RoundRecord& record) = 0;
+  /// While a round is trained, now and then: how many of its cohort are done. Called by several
+  /// threads at once.
+  virtual void Progress(int64_t round, int64_t clients_done, int64_t cohort) {}
+};
+
+}  // namespace flsim

@@ -1,0 +1,156 @@
+#include "engine/experiment/run_folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <sstream>
+
+#include "engine/core/error.h"
+#include "engine/core/files.h"
+#include "engine/experiment/config.h"
+
+namespace flsim {
+namespace fs = std::filesystem;
+namespace {
+
+/// Options that change neither the model nor the records, so that a resumed run may change them.
+bool MayChange(const std::string& difference) {
+  for (const char* key :
+       {"runtime.workers: ", "output.checkpoint_every_s: ", "output.dir: ", "name: "}) {
+    if (difference.rfind(key, 0) == 0) return true;
+  }
+  return false;
+}
+
+bool Exists(const std::string& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+}  // namespace
+
+RunFolder::RunFolder(std::string path, ExistingRun existing, const Json& resolved)
+    : path_(std::move(path)), resolved_(resolved) {
+  if (Exists(path_) && !fs::is_directory(path_)) {
+    throw ConfigError(path_ + " is a file; --out (or output.dir) must name a folder for the run");
+  }
+  const bool holds_run = Exists(File("config.json")) || Exists(File("rounds.jsonl")) ||
+                         Exists(File("summary.json")) || Exists(File("model.safetensors")) ||
+                         Exists(File("checkpoint"));
+  if (!holds_run) return;
+  if (existing == ExistingRun::kRefuse) {
+    throw ConfigError(path_ +
+                      " already holds a run; add --resume to go on with it, --force to replace it, "
+                      "or choose another "
+                      "folder with --out");
+  }
+  if (existing == ExistingRun::kReplace) {
+    replacing_ = true;
+  } else {
+    resuming_ = true;
+    RefuseChanges(resolved);
+  }
+}
+
+RunFolder::~RunFolder() {
+  if (rounds_ != nullptr) std::fclose(rounds_);
+  if (lock_ >= 0) close(lock_);
+}
+
+void RunFolder::RefuseChanges(const Json& resolved) const {
+  const std::string file = File("config.json");
+  if (!Exists(file)) return;
+  const Json before = ReadJsonFile(file);
+  std::string changes;
+  for (const std::string& difference : ConfigDifferences(before, resolved)) {
+    if (MayChange(difference)) continue;
+    if (difference.rfind("rounds: ", 0) == 0 &&
+        before.value("rounds", int64_t{0}) < resolved.value("rounds", int64_t{0}))
+      continue;
+    changes += "\n  " + difference;
+  }
+  if (!changes.empty()) {
+    throw ConfigError("can't resume " + path_ + ": the config has changed (only rounds may grow)" +
+                      changes);
+  }
+}
+
+void RunFolder::Begin(int64_t rounds_done) {
+  std::error_code error;
+  fs::create_directories(path_, error);
+  if (!error) fs::create_directories(path_ + "/checkpoint", error);
+  if (!error) {
+    lock_ = open(File(".lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
+    if (lock_ < 0) error = std::error_code(errno, std::generic_category());
+  }
+  if (error) {
+    throw ConfigError("can't write to the run folder " + path_ + ": " + error.message() +
+                      "; choose another with --out or output.dir");
+  }
+  if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+    throw ConfigError(path_ + " is in use by another flsim process");
+  }
+  if (replacing_) ClearOldRun();
+  WriteFileAtomically(File("config.json"), resolved_.dump(2) + "\n");
+  KeepRounds(rounds_done);
+  rounds_ = std::fopen(File("rounds.jsonl").c_str(), "ab");
+  if (rounds_ == nullptr)
+    throw DataError("can't write " + File("rounds.jsonl") + ": " + std::strerror(errno));
+}
+
+void RunFolder::ClearOldRun() {
+  for (const char* name : {"summary.json", "model.safetensors", "rounds.jsonl"})
+    fs::remove(File(name));
+  fs::remove_all(File("checkpoint"));
+  fs::create_directories(File("checkpoint"));
+  for (const auto& entry : fs::directory_iterator(path_)) {
+    const std::string name = entry.path().filename().string();
+    if (name.rfind("global-", 0) == 0 || name.rfind("round-", 0) == 0) fs::remove_all(entry.path());
+  }
+}
+
+void RunFolder::KeepRounds(int64_t rounds_done) {
+  const std::string file = File("rounds.jsonl");
+  std::string kept;
+  int64_t expected = 0;
+  if (rounds_done >= 0 && Exists(file)) {
+    std::istringstream lines(ReadFile(file));
+    for (std::string line; expected <= rounds_done && std::getline(lines, line);) {
+      const Json record = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+      if (!record.is_object() || record.value("round", int64_t{-1}) != expected) break;
+      kept += line + "\n";
+      ++expected;
+    }
+  }
+  if (rounds_done >= 0 && expected != rounds_done + 1) {
+    throw DataError(file + " should hold rounds 0 to " + std::to_string(rounds_done) +
+                    " of the run to resume, but its line " + std::to_string(expected + 1) +
+                    " is missing or damaged; start over with --force");
+  }
+  WriteFileAtomically(file, kept);
+}
+
+void RunFolder::Round(const RoundRecord& record) {
+  const std::string line = ToJson(record).dump() + "\n";
+  if (std::fwrite(line.data(), 1, line.size(), rounds_) != line.size() ||
+      std::fflush(rounds_) != 0) {
+    throw DataError("can't write " + File("rounds.jsonl") + ": " + std::strerror(errno));
+  }
+}
+
+void RunFolder::SyncRounds() {
+  if (fsync(fileno(rounds_)) != 0) {
+    throw DataError("can't write " + File("rounds.jsonl") + ": " + std::strerror(errno));
+  }
+}
+
+void RunFolder::WriteSummary(const RunSummary& summary) {
+  WriteFileAtomically(File("summary.json"), ToJson(summary).dump(2) + "\n");
+}
+
+}  // namespace flsim

@@ -1,0 +1,56 @@
+// The folder a run writes to. See README.md for its files.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "engine/experiment/record.h"
+
+namespace flsim {
+
+/// What to do about a run that the folder holds already.
+enum class ExistingRun { kRefuse, kReplace, kResume };
+
+/// Owns the folder for the life of the object: a second process on the same folder is refused.
+class RunFolder : public RecordSink {
+ public:
+  /// Touches nothing. Throws ConfigError when the folder holds a run and `existing` refuses it, and
+  /// on kResume when that run's config differs from `resolved` in anything but what does not change
+  /// results (rounds may grow).
+  RunFolder(std::string path, ExistingRun existing, const Json& resolved);
+  ~RunFolder() override;
+  RunFolder(const RunFolder&) = delete;
+  RunFolder& operator=(const RunFolder&) = delete;
+
+  /// Makes the folder, takes its lock, clears away a run that is to be replaced, writes
+  /// config.json. `rounds_done`: of the checkpoint to go on from, -1 for a run from the start;
+  /// rounds.jsonl keeps the rounds up to it and nothing else.
+  void Begin(int64_t rounds_done);
+
+  const std::string& path() const { return path_; }
+  std::string File(const std::string& name) const { return path_ + "/" + name; }
+  std::string CheckpointFile() const { return File("checkpoint/state.safetensors"); }
+  bool resuming() const { return resuming_; }
+
+  /// Appends to rounds.jsonl and flushes.
+  void Round(const RoundRecord& record) override;
+  /// Makes sure that rounds.jsonl is on disk.
+  void SyncRounds();
+  void WriteSummary(const RunSummary& summary);
+
+ private:
+  void RefuseChanges(const Json& resolved) const;
+  void ClearOldRun();
+  /// Rewrites rounds.jsonl with its rounds 0 .. rounds_done.
+  void KeepRounds(int64_t rounds_done);
+
+  std::string path_;
+  Json resolved_;
+  bool resuming_ = false, replacing_ = false;
+  int lock_ = -1;
+  std::FILE* rounds_ = nullptr;
+};
+
+}  // namespace flsim

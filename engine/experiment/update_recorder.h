@@ -1,0 +1,33 @@
+// Recorded updates: every client's model of every round, for `flsim replay` and for other tools.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/round/round_runner.h"
+
+namespace flsim {
+
+/// Writes FOLDER/global-0000.safetensors (the initial model),
+/// FOLDER/round-0001/client-0007.safetensors and FOLDER/round-0001/clients.csv
+/// (client,num_examples,train_loss, in the order of the fold).
+class UpdateRecorder {
+ public:
+  UpdateRecorder(std::string folder, const Network& network)
+      : folder_(std::move(folder)), network_(network) {}
+
+  void Global(const ServerState& state) const;
+  /// Makes the round's folder; before its clients.
+  void StartRound(int64_t round) const;
+  /// Thread-safe.
+  void Client(const ClientTask& task, const Update& update) const;
+  void FinishRound(int64_t round, const std::vector<ClientResult>& clients) const;
+
+ private:
+  std::string RoundFolder(int64_t round) const;
+
+  std::string folder_;
+  const Network& network_;
+};
+
+}  // namespace flsim

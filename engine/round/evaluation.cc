@@ -1,0 +1,136 @@
+#include "engine/round/evaluation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "engine/core/vector_ops.h"
+
+namespace flsim {
+namespace {
+
+double Percentile(const std::vector<double>& sorted, double p) {
+  const double at = p / 100 * static_cast<double>(sorted.size() - 1);
+  const auto low = static_cast<size_t>(at);
+  const size_t high = std::min(low + 1, sorted.size() - 1);
+  return sorted[low] + (at - static_cast<double>(low)) * (sorted[high] - sorted[low]);
+}
+
+}  // namespace
+
+Distribution Distribute(std::vector<double> values, bool higher_is_better) {
+  FLSIM_CHECK(!values.empty());
+  Distribution d;
+  d.clients = static_cast<int64_t>(values.size());
+  const auto n = static_cast<double>(values.size());
+  d.mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
+  for (const double value : values) d.std += (value - d.mean) * (value - d.mean);
+  d.std = std::sqrt(d.std / n);
+  std::sort(values.begin(), values.end());
+  d.p5 = Percentile(values, 5);
+  d.p25 = Percentile(values, 25);
+  d.p50 = Percentile(values, 50);
+  d.p75 = Percentile(values, 75);
+  d.p95 = Percentile(values, 95);
+  if (!higher_is_better) std::reverse(values.begin(), values.end());
+  const size_t tenth = std::max<size_t>(1, values.size() / 10);
+  d.worst_tenth =
+      std::accumulate(values.begin(), values.begin() + static_cast<int64_t>(tenth), 0.0) /
+      static_cast<double>(tenth);
+  return d;
+}
+
+Evaluator::Evaluator(const TrainingSetup& setup, WorkerPool& pool, RoundRunner& runner,
+                     int64_t batch_size)
+    : setup_(setup), pool_(pool), runner_(runner), batch_size_(batch_size) {
+  const DatasetFacts& facts = setup.dataset->facts();
+  test_indices_.resize(static_cast<size_t>(facts.test_examples));
+  std::iota(test_indices_.begin(), test_indices_.end(), 0);
+  if (facts.task != Task::kRegression || test_indices_.empty()) return;
+  Batch batch{c10::Device(c10::kCPU)};
+  double sum = 0, squares = 0;
+  std::vector<double> targets;
+  targets.reserve(test_indices_.size());
+  for (int64_t first = 0; first < facts.test_examples; first += batch_size) {
+    const int64_t n = std::min(batch_size, facts.test_examples - first);
+    setup.dataset->Gather(Split::kTest, test_indices_.data() + first, n, nullptr, batch);
+    targets.insert(targets.end(), batch.target_values(), batch.target_values() + n);
+  }
+  for (const double target : targets) sum += target;
+  const double mean = sum / static_cast<double>(targets.size());
+  for (const double target : targets) squares += (target - mean) * (target - mean);
+  test_variation_ = squares;
+}
+
+void Evaluator::Load(const ServerState& state) {
+  for (int worker = 0; worker < pool_.workers(); ++worker) {
+    Replica& replica = runner_.trainer(worker).replica();
+    Copy(replica.parameters, state.parameters);
+    if (replica.buffers.numel() > 0) Copy(replica.buffers, state.buffers);
+  }
+}
+
+EvaluationSums Evaluator::Sum(Trainer& trainer, Split split, const int64_t* indices, int64_t n) {
+  EvaluationSums sums;
+  for (int64_t first = 0; first < n; first += batch_size_) {
+    setup_.dataset->Gather(split, indices + first, std::min(batch_size_, n - first), nullptr,
+                           trainer.batch());
+    const EvaluationSums batch = trainer.replica().Evaluate(trainer.batch());
+    sums.examples += batch.examples;
+    sums.loss += batch.loss;
+    sums.correct += batch.correct;
+  }
+  return sums;
+}
+
+std::optional<Metrics> Evaluator::Test(const ServerState& state) {
+  const auto examples = static_cast<int64_t>(test_indices_.size());
+  if (examples == 0) return std::nullopt;
+  Load(state);
+  const int64_t batches = (examples + batch_size_ - 1) / batch_size_;
+  std::vector<EvaluationSums> sums(static_cast<size_t>(batches));
+  pool_.Run(batches, [&](int worker, int64_t batch) {
+    const int64_t first = batch * batch_size_;
+    sums[static_cast<size_t>(batch)] =
+        Sum(runner_.trainer(worker), Split::kTest, test_indices_.data() + first,
+            std::min(batch_size_, examples - first));
+  });
+  double loss = 0;
+  int64_t correct = 0;
+  for (const EvaluationSums& sum : sums) {
+    loss += sum.loss;
+    correct += sum.correct;
+  }
+  Metrics metrics;
+  const auto n = static_cast<double>(examples);
+  metrics.loss = loss / n;
+  if (setup_.network->task == Task::kClassification) {
+    metrics.accuracy = static_cast<double>(correct) / n;
+  } else {
+    metrics.mse = metrics.loss;
+    if (test_variation_ > 0) metrics.r2 = 1 - loss / test_variation_;
+  }
+  return metrics;
+}
+
+ClientMetrics Evaluator::Clients(const ServerState& state, const std::vector<int64_t>& clients) {
+  Load(state);
+  std::vector<double> losses(clients.size()), accuracies(clients.size());
+  pool_.Run(static_cast<int64_t>(clients.size()), [&](int worker, int64_t i) {
+    const int64_t client = clients[static_cast<size_t>(i)];
+    const EvaluationSums sums =
+        Sum(runner_.trainer(worker), Split::kTrain, setup_.partition->begin(client),
+            setup_.partition->size(client));
+    losses[static_cast<size_t>(i)] = sums.loss / static_cast<double>(sums.examples);
+    accuracies[static_cast<size_t>(i)] =
+        static_cast<double>(sums.correct) / static_cast<double>(sums.examples);
+  });
+  ClientMetrics metrics;
+  metrics.loss = Distribute(losses, /*higher_is_better=*/false);
+  if (setup_.network->task == Task::kClassification) {
+    metrics.accuracy = Distribute(accuracies, /*higher_is_better=*/true);
+  }
+  return metrics;
+}
+
+}  // namespace flsim

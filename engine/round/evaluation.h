@@ -1,0 +1,61 @@
+// Evaluation of the global model, in parallel, with the same bits for any number of workers.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "engine/round/round_runner.h"
+
+namespace flsim {
+
+/// The metrics of one model on one set of examples.
+struct Metrics {
+  double loss = 0;                 ///< mean over examples: cross-entropy, or squared error
+  std::optional<double> accuracy;  ///< classification
+  std::optional<double> mse, r2;   ///< regression
+};
+
+/// How a metric is spread over clients.
+struct Distribution {
+  int64_t clients = 0;
+  double mean = 0, std = 0;  ///< unweighted; population standard deviation
+  double p5 = 0, p25 = 0, p50 = 0, p75 = 0,
+         p95 = 0;          ///< linear interpolation between order statistics
+  double worst_tenth = 0;  ///< mean over the worst tenth of the clients, at least one
+};
+
+/// Of clients' accuracies (higher is better) or losses (lower is better). `values` is not empty.
+Distribution Distribute(std::vector<double> values, bool higher_is_better);
+
+struct ClientMetrics {
+  Distribution loss;
+  std::optional<Distribution> accuracy;  ///< classification
+};
+
+/// Evaluates a model on the test set or on clients' own training examples.
+class Evaluator {
+ public:
+  /// `batch_size`: examples per forward pass. Uses the runner's replicas, one for each worker of
+  /// the pool.
+  Evaluator(const TrainingSetup& setup, WorkerPool& pool, RoundRunner& runner, int64_t batch_size);
+
+  /// On the test set; absent if the data set has none.
+  std::optional<Metrics> Test(const ServerState& state);
+  /// On each of these clients' examples.
+  ClientMetrics Clients(const ServerState& state, const std::vector<int64_t>& clients);
+
+ private:
+  /// Sums over `indices` of a split, one batch after the other.
+  EvaluationSums Sum(Trainer& trainer, Split split, const int64_t* indices, int64_t n);
+  /// Loads the global model into every worker's replica.
+  void Load(const ServerState& state);
+
+  const TrainingSetup& setup_;
+  WorkerPool& pool_;
+  RoundRunner& runner_;
+  int64_t batch_size_;
+  std::vector<int64_t> test_indices_;
+  double test_variation_ = 0;  ///< sum of squared deviations of the test targets from their mean
+};
+
+}  // namespace flsim

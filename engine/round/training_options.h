@@ -1,0 +1,58 @@
+// The options of local training.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "engine/core/options.h"
+
+namespace flsim {
+
+struct TrainingOptions {
+  std::optional<int64_t> epochs, steps;
+  int64_t batch_size = 32;
+  bool shuffle = true;
+  double lr = 0.01, momentum = 0, weight_decay = 0;
+  std::string optimizer = "sgd";
+  double lr_decay = 1, clip_norm = 0;
+
+  template <class V>
+  void Visit(V& v) {
+    v(epochs, "epochs", "Passes over a client's examples per round; 1 if steps is absent too.",
+      AtLeast(1));
+    v(steps, "steps",
+      "Local steps per round, in place of epochs; a client with fewer batches starts over.",
+      AtLeast(1));
+    v(batch_size, "batch_size",
+      "Examples per local step; 0 takes all of a client's. An epoch's last batch may be smaller.",
+      AtLeast(0));
+    v(shuffle, "shuffle",
+      "Draws a new order of the examples for each epoch; else the partition's order.");
+    v(lr, "lr", "Client learning rate.", GreaterThan(0));
+    v(momentum, "momentum", "Momentum of sgd, from zero each round.", FromBelow(0, 1));
+    v(weight_decay, "weight_decay", "L2 penalty: this times the parameters joins each gradient.",
+      AtLeast(0));
+    v(optimizer, "optimizer",
+      "Local optimizer; its state starts fresh each round. adam: betas 0.9, 0.999, epsilon 1e-8.",
+      OneOf({"sgd", "adam"}));
+    v(lr_decay, "lr_decay", "The learning rate of round r is lr * lr_decay^(r - 1).", [] {
+      Accepts accepts = GreaterThan(0);
+      accepts.max = 1;
+      return accepts;
+    }());
+    v(clip_norm, "clip_norm",
+      "Scales a gradient down to this norm if it is longer; 0 leaves gradients as they are.",
+      AtLeast(0));
+  }
+  void Check(Problems& problems, const std::string& path) {
+    if (epochs && steps)
+      problems.Add(JoinPath(path, "steps"), "give either epochs or steps, not both");
+    if (!epochs && !steps) epochs = 1;
+    if (optimizer == "adam" && momentum != 0) {
+      problems.Add(JoinPath(path, "momentum"),
+                   "applies to optimizer sgd only; leave it out with adam");
+    }
+  }
+};
+
+}  // namespace flsim

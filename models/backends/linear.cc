@@ -1,0 +1,136 @@
+// A network of one linear layer: the gradients of squared error and softmax cross-entropy in closed
+// form, with Eigen. Nothing is allocated once the largest batch has been seen.
+//   X batch [n, f]    W weight [k, f]    b bias [k]    Z = X W' + b [n, k]
+//   regression:      D = 2 (Z - y) / n             classification: D = (softmax(Z) - onehot(y)) / n
+//   dW = D' X        db = column sums of D
+#include <cmath>
+#include <eigen3/Eigen/Core>
+
+#include "engine/core/error.h"
+#include "models/backends/backends.h"
+
+namespace flsim {
+namespace {
+
+using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using ConstMatrix = Eigen::Map<const RowMajor>;
+using Matrix = Eigen::Map<RowMajor>;
+using ConstVector = Eigen::Map<const Eigen::VectorXf>;
+using Vector = Eigen::Map<Eigen::VectorXf>;
+
+class LinearReplica : public Replica {
+ public:
+  LinearReplica(const Network& network, c10::Device device)
+      : Replica(network, device),
+        network_(network),
+        features_(network.layers.back().input[0]),
+        outputs_(network.outputs),
+        weight_offset_(network.parameters[network.layers.back().weight].offset),
+        bias_offset_(network.parameters[network.layers.back().bias].offset) {
+    FLSIM_CHECK(WhyNotLinear(network).empty() && device.is_cpu());
+  }
+
+  double Gradient(const Batch& batch, Rng&) override {
+    Forward(batch);
+    const int64_t n = batch.size();
+    const double loss =
+        network_.task == Task::kRegression ? SquaredError(batch) : CrossEntropy(batch);
+    auto* gradient_data = static_cast<float*>(gradient.unsafeGetTensorImpl()->mutable_data());
+    const ConstMatrix x(batch.input_data(), n, features_);
+    if (outputs_ == 1) {
+      const ConstVector d(scores_.data(), n);
+      Vector(gradient_data + weight_offset_, features_).noalias() = x.transpose() * d;
+      gradient_data[bias_offset_] = d.sum();
+    } else {
+      const ConstMatrix d(scores_.data(), n, outputs_);
+      Matrix(gradient_data + weight_offset_, outputs_, features_).noalias() = d.transpose() * x;
+      Vector(gradient_data + bias_offset_, outputs_) = d.colwise().sum();
+    }
+    return loss;
+  }
+
+  EvaluationSums Evaluate(const Batch& batch) override {
+    Forward(batch);
+    return SumLosses(network_, batch.size(), scores_.data(), batch.labels(), batch.target_values());
+  }
+
+ private:
+  /// Z goes to scores_.
+  void Forward(const Batch& batch) {
+    const int64_t n = batch.size();
+    FLSIM_CHECK(n >= 1 && batch.inputs().numel() == n * features_, n, features_);
+    if (static_cast<int64_t>(scores_.size()) < n * outputs_) {
+      scores_.resize(static_cast<size_t>(n * outputs_));
+    }
+    const auto* w = static_cast<const float*>(parameters.unsafeGetTensorImpl()->data());
+    const ConstMatrix x(batch.input_data(), n, features_);
+    if (outputs_ == 1) {
+      Vector z(scores_.data(), n);
+      z.setConstant(w[bias_offset_]);
+      z.noalias() += x * ConstVector(w + weight_offset_, features_);
+    } else {
+      Matrix z(scores_.data(), n, outputs_);
+      z.rowwise() = ConstVector(w + bias_offset_, outputs_).transpose();
+      z.noalias() += x * ConstMatrix(w + weight_offset_, outputs_, features_).transpose();
+    }
+  }
+
+  /// The mean loss; Z becomes D.
+  double SquaredError(const Batch& batch) {
+    const int64_t n = batch.size();
+    const float* targets = batch.target_values();
+    const float factor = 2.0f / static_cast<float>(n);
+    double sum = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      float& z = scores_[static_cast<size_t>(i)];
+      const float residual = z - targets[i];
+      sum += static_cast<double>(residual) * residual;
+      z = factor * residual;
+    }
+    return sum / static_cast<double>(n);
+  }
+
+  /// The mean loss; Z becomes D.
+  double CrossEntropy(const Batch& batch) {
+    const int64_t n = batch.size();
+    const int64_t* labels = batch.labels();
+    const float factor = 1.0f / static_cast<float>(n);
+    double sum = 0;
+    float* z = scores_.data();
+    for (int64_t i = 0; i < n; ++i, z += outputs_) {
+      const int64_t label = labels[i];
+      FLSIM_CHECK(label >= 0 && label < outputs_, label, outputs_);
+      Eigen::Map<Eigen::ArrayXf> row(z, outputs_);
+      const float max = row.maxCoeff();
+      const float own = z[label];
+      row = (row - max).exp();
+      const float total = row.sum();
+      sum += std::log(total) + (max - own);
+      row *= factor / total;
+      z[label] -= factor;
+    }
+    return sum / static_cast<double>(n);
+  }
+
+  const Network& network_;
+  const int64_t features_, outputs_;
+  const int64_t weight_offset_, bias_offset_;
+  std::vector<float> scores_;  ///< Z, then D: [n, outputs], grown on demand
+};
+
+}  // namespace
+
+std::string WhyNotLinear(const Network& network) {
+  size_t i = 0;
+  while (i < network.layers.size() && std::holds_alternative<Flatten>(network.layers[i].spec)) ++i;
+  const bool one_linear = i + 1 == network.layers.size() &&
+                          std::holds_alternative<Linear>(network.layers[i].spec) &&
+                          network.layers[i].bias >= 0;
+  return one_linear ? "" : "runs networks of one linear layer with bias only";
+}
+
+std::unique_ptr<Replica> MakeLinearReplica(const Network& network, c10::Device device) {
+  return std::make_unique<LinearReplica>(network, device);
+}
+
+}  // namespace flsim

@@ -1,0 +1,184 @@
+// Any network, with LibTorch's operations and autograd. The leaves are views of the flat parameters
+// and their gradients views of the flat gradient, which is zeroed in place and never replaced.
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/adaptive_avg_pool2d.h>
+#include <ATen/ops/avg_pool2d.h>
+#include <ATen/ops/batch_norm.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/group_norm.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/max_pool2d.h>
+#include <ATen/ops/mse_loss.h>
+#include <ATen/ops/relu.h>
+#include <c10/core/GradMode.h>
+
+#include <cmath>
+
+#include "engine/core/error.h"
+#include "engine/core/vector_ops.h"
+#include "models/backends/backends.h"
+
+namespace flsim {
+namespace {
+
+constexpr double kEpsilon = 1e-5;
+constexpr double kRunningMomentum = 0.1;
+
+/// Zeroes each element with probability p (to 16 bits) and scales the others so that the
+/// expectation is kept.
+at::Tensor DropoutMask(const at::Tensor& like, double p, Rng& rng) {
+  constexpr uint32_t kRange = 1 << 16;
+  const auto dropped = std::min(static_cast<uint32_t>(std::lround(p * kRange)), kRange - 1);
+  const float scale = static_cast<float>(kRange) / static_cast<float>(kRange - dropped);
+  at::Tensor mask = at::empty(like.sizes(), like.options().device(c10::kCPU));
+  auto* data = mask.mutable_data_ptr<float>();
+  const int64_t n = mask.numel();
+  int64_t i = 0;
+  for (; i + 2 <= n; i += 2) {
+    const uint32_t bits = rng.Bits();
+    data[i] = (bits & (kRange - 1)) < dropped ? 0 : scale;
+    data[i + 1] = (bits >> 16) < dropped ? 0 : scale;
+  }
+  if (i < n) data[i] = (rng.Bits() & (kRange - 1)) < dropped ? 0 : scale;
+  return mask.to(like.device());
+}
+
+/// Whether the layer's output is not needed by its own backward pass, so that a ReLU after it may
+/// overwrite it.
+bool MayOverwrite(const LayerSpec& spec) {
+  return std::holds_alternative<Conv>(spec) || std::holds_alternative<Linear>(spec) ||
+         std::holds_alternative<GroupNorm>(spec) || std::holds_alternative<BatchNorm>(spec) ||
+         std::holds_alternative<MaxPool>(spec) || std::holds_alternative<Residual>(spec);
+}
+
+class TorchReplica : public Replica {
+ public:
+  TorchReplica(const Network& network, c10::Device device)
+      : Replica(network, device), network_(network) {
+    const auto slots = static_cast<int>(network.parameters.slots().size());
+    for (int i = 0; i < slots; ++i) {
+      weights_.push_back(network.parameters.View(parameters, i).detach().requires_grad_(true));
+      weights_.back().mutable_grad() = network.parameters.View(gradient, i);
+    }
+    const auto buffer_slots = static_cast<int>(network.buffers.slots().size());
+    for (int i = 0; i < buffer_slots; ++i) {
+      buffers_.push_back(network.buffers.View(buffers, i));
+    }
+  }
+
+  double Gradient(const Batch& batch, Rng& rng) override {
+    const c10::AutoGradMode recording(true);
+    Fill(gradient, 0);
+    rng_ = &rng;
+    const at::Tensor output = Run(network_.layers, batch.inputs());
+    const at::Tensor loss = network_.task == Task::kRegression
+                                ? at::mse_loss(output.view({-1}), batch.targets())
+                                : at::cross_entropy_loss(output, batch.targets());
+    loss.backward();
+    return loss.item<float>();
+  }
+
+  EvaluationSums Evaluate(const Batch& batch) override {
+    const c10::AutoGradMode recording(false);
+    rng_ = nullptr;
+    const at::Tensor output = Run(network_.layers, batch.inputs()).contiguous().cpu();
+    const at::Tensor targets = batch.targets().cpu();
+    const bool classes = network_.task == Task::kClassification;
+    return SumLosses(network_, batch.size(), output.const_data_ptr<float>(),
+                     classes ? targets.const_data_ptr<int64_t>() : nullptr,
+                     classes ? nullptr : targets.const_data_ptr<float>());
+  }
+
+ private:
+  at::Tensor Run(const std::vector<NetworkLayer>& layers, at::Tensor x) {
+    for (size_t i = 0; i < layers.size(); ++i) {
+      const NetworkLayer& layer = layers[i];
+      if (std::holds_alternative<Relu>(layer.spec)) {
+        // A maximum commutes with ReLU, gradient included: pool first, and there is less to do.
+        const bool pool_next =
+            i + 1 < layers.size() && std::holds_alternative<MaxPool>(layers[i + 1].spec);
+        if (pool_next) x = Run(layers[++i], x);
+        x = pool_next || (i > 0 && MayOverwrite(layers[i - 1].spec)) ? at::relu_(x) : at::relu(x);
+      } else {
+        x = Run(layer, x);
+      }
+    }
+    return x;
+  }
+
+  at::Tensor Run(const NetworkLayer& layer, const at::Tensor& x) {
+    return std::visit([&](const auto& spec) { return Forward(spec, layer, x); }, layer.spec);
+  }
+
+  at::Tensor Weight(const NetworkLayer& layer) const { return weights_[Index(layer.weight)]; }
+  std::optional<at::Tensor> Bias(const NetworkLayer& layer) const {
+    if (layer.bias < 0) return std::nullopt;
+    return weights_[Index(layer.bias)];
+  }
+  static size_t Index(int slot) { return static_cast<size_t>(slot); }
+  bool training() const { return rng_ != nullptr; }
+
+  at::Tensor Forward(const Conv& conv, const NetworkLayer& layer, const at::Tensor& x) {
+    return at::conv2d(x, Weight(layer), Bias(layer), conv.stride, conv.padding);
+  }
+
+  at::Tensor Forward(const Linear&, const NetworkLayer& layer, const at::Tensor& x) {
+    return at::linear(x, Weight(layer), Bias(layer));
+  }
+
+  at::Tensor Forward(const Relu&, const NetworkLayer&, const at::Tensor& x) { return at::relu(x); }
+
+  at::Tensor Forward(const MaxPool& pool, const NetworkLayer&, const at::Tensor& x) {
+    return at::max_pool2d(x, pool.kernel, pool.stride.value_or(pool.kernel));
+  }
+
+  at::Tensor Forward(const AvgPool& pool, const NetworkLayer&, const at::Tensor& x) {
+    if (pool.kernel == 0) return at::adaptive_avg_pool2d(x, {1, 1});
+    return at::avg_pool2d(x, pool.kernel, pool.stride.value_or(pool.kernel));
+  }
+
+  at::Tensor Forward(const Flatten&, const NetworkLayer& layer, const at::Tensor& x) {
+    return x.reshape({x.size(0), layer.output[0]});
+  }
+
+  at::Tensor Forward(const Dropout& dropout, const NetworkLayer&, const at::Tensor& x) {
+    if (!training() || dropout.p == 0) return x;
+    return x.mul(DropoutMask(x, dropout.p, *rng_));
+  }
+
+  at::Tensor Forward(const GroupNorm& norm, const NetworkLayer& layer, const at::Tensor& x) {
+    return at::group_norm(x, norm.groups, Weight(layer), Bias(layer), kEpsilon,
+                          /*cudnn_enabled=*/true);
+  }
+
+  at::Tensor Forward(const BatchNorm&, const NetworkLayer& layer, const at::Tensor& x) {
+    if (training() && x.numel() == x.size(1)) {
+      throw ConfigError("layer " + layer.id +
+                        " (batch_norm) got a batch with a single value for each channel, which has "
+                        "no variance; choose training.batch_size so that no client's last batch "
+                        "has one example, or use group_norm");
+    }
+    return at::batch_norm(x, Weight(layer), Bias(layer), buffers_[Index(layer.running_mean)],
+                          buffers_[Index(layer.running_var)], training(), kRunningMomentum,
+                          kEpsilon, /*cudnn_enabled=*/true);
+  }
+
+  at::Tensor Forward(const Residual&, const NetworkLayer& layer, const at::Tensor& x) {
+    return Run(layer.body, x).add(Run(layer.shortcut, x));
+  }
+
+  const Network& network_;
+  std::vector<at::Tensor> weights_;  ///< leaves, by slot
+  std::vector<at::Tensor> buffers_;  ///< by slot
+  Rng* rng_ = nullptr;               ///< set while training
+};
+
+}  // namespace
+
+std::unique_ptr<Replica> MakeTorchReplica(const Network& network, c10::Device device) {
+  return std::make_unique<TorchReplica>(network, device);
+}
+
+}  // namespace flsim

@@ -1,0 +1,28 @@
+// FedAvg: the next model is the weighted mean of the clients' models.
+// McMahan, Moore, Ramage, Hampson, Agüera y Arcas (2017), "Communication-Efficient Learning of Deep
+// Networks from Decentralized Data", Algorithm 1. Plain local training, then a server step along
+// the mean of w0 - w (with the default server optimizer, sgd of learning rate 1, exactly the mean
+// of the models).
+#include "strategies/strategy.h"
+
+namespace flsim {
+namespace {
+
+class FedAvg : public Strategy {
+ public:
+  struct Options {
+    template <class V>
+    void Visit(V& v) {}
+  };
+  FedAvg(const Options&, const Context&) {}
+};
+
+FLSIM_REGISTER(Strategy, FedAvg, "fedavg",
+               "Weighted mean of the clients' models (McMahan et al., 2017).");
+
+FLSIM_ALIAS(Strategy, fedavgm, "fedavgm", "fedavg", "server_optimizer",
+            Json{{"name", "sgd"}, {"momentum", 0.9}},
+            "FedAvg with server momentum (Hsu et al., 2019): fedavg with server_optimizer sgd");
+
+}  // namespace
+}  // namespace flsim

@@ -1,0 +1,176 @@
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "tests/experiment/run_json.h"
+
+namespace flsim {
+namespace {
+
+/// Asks for a stop once a round is recorded.
+class StopAfter : public RecordSink {
+ public:
+  StopAfter(int64_t round, std::atomic<bool>& stop) : round_(round), stop_(stop) {}
+  void Round(const RoundRecord& record) override {
+    if (record.round == round_) stop_ = true;
+  }
+
+ private:
+  int64_t round_;
+  std::atomic<bool>& stop_;
+};
+
+/// An experiment whose server keeps state and whose rounds differ from each other.
+Json Stateful(int rounds) {
+  return With(SmallRegression(), {{"rounds", rounds},
+                                  {"strategy", "fedavgm"},
+                                  {"training.lr", 0.002},
+                                  {"training.lr_decay", 0.9},
+                                  {"training.momentum", 0.5}});
+}
+
+RunResult RunUntil(const std::string& folder, const Json& json, int64_t round) {
+  Experiment experiment(json, "test.json");
+  RunFolder run_folder(folder, ExistingRun::kResume, experiment.resolved());
+  experiment.Load();
+  std::atomic<bool> stop{false};
+  StopAfter sink(round, stop);
+  return Run(experiment, run_folder, {&sink}, stop);
+}
+
+TEST_CASE("ten rounds are four, an interruption, a resumption and six more, to the bit") {
+  const TempFolder folder;
+  const RunResult whole = RunIn(folder / "whole", Stateful(10));
+  const RunResult part = RunUntil(folder / "parts", Stateful(10), 4);
+  CHECK(part.summary.status == "interrupted");
+  CHECK(part.state.round == 4);
+  const RunResult rest = RunIn(folder / "parts", Stateful(10), ExistingRun::kResume);
+  CHECK(rest.first_round == 4);
+  CHECK(rest.summary.status == "completed");
+  CHECK(SameBits(whole.state.parameters, rest.state.parameters));
+  CHECK(RoundsWithoutTimes(folder / "whole") == RoundsWithoutTimes(folder / "parts"));
+  CHECK(whole.summary.best_metrics == rest.summary.best_metrics);
+}
+
+TEST_CASE("a run that was killed between a record and its checkpoint has every round once") {
+  const TempFolder folder;
+  RunIn(folder / "whole", Stateful(6));
+  RunUntil(folder / "run", Stateful(6), 3);
+  // The state that kill -9 leaves: rounds beyond the checkpoint, the last one cut short.
+  std::ofstream(folder / "run/rounds.jsonl", std::ios::app) << R"({"round":4,"cohort":[1]})"
+                                                            << "\n"
+                                                            << R"({"rou)";
+  RunIn(folder / "run", Stateful(6), ExistingRun::kResume);
+  CHECK(RoundsWithoutTimes(folder / "whole") == RoundsWithoutTimes(folder / "run"));
+}
+
+TEST_CASE("a run that was killed before its first checkpoint starts over") {
+  const TempFolder folder;
+  RunIn(folder / "whole", Stateful(3));
+  RunUntil(folder / "run", Stateful(3), 1);
+  std::filesystem::remove_all(folder / "run/checkpoint");
+  RunIn(folder / "run", Stateful(3), ExistingRun::kResume);
+  CHECK(RoundsWithoutTimes(folder / "whole") == RoundsWithoutTimes(folder / "run"));
+}
+
+TEST_CASE("rounds may grow") {
+  const TempFolder folder;
+  const RunResult whole = RunIn(folder / "whole", Stateful(8));
+  RunIn(folder / "run", Stateful(5));
+  const RunResult grown = RunIn(folder / "run", Stateful(8), ExistingRun::kResume);
+  CHECK(SameBits(whole.state.parameters, grown.state.parameters));
+}
+
+TEST_CASE("a changed config is refused and every change named") {
+  const TempFolder folder;
+  RunIn(folder / "run", Stateful(3));
+  const std::string path = folder / "run";
+  const auto text = [&](const Json& json) {
+    return ErrorOf<ConfigError>([&] { RunIn(path, json, ExistingRun::kResume); });
+  };
+  CHECK(text(With(Stateful(3), {{"training.lr", 0.5}, {"seed", 9}})) ==
+        "can't resume " + path + ": the config has changed (only rounds may grow)\n" +
+            "  seed: was 1, is 9\n  training.lr: was 0.002, is 0.5");
+  CHECK(text(Stateful(2)) == "can't resume " + path +
+                                 ": the config has changed (only rounds may grow)\n" +
+                                 "  rounds: was 3, is 2");
+  CHECK(text(With(Stateful(3), {{"runtime.workers", 1}})).empty());
+}
+
+TEST_CASE("other data are refused though the config is the same") {
+  const TempFolder folder;
+  RunIn(folder / "run", Stateful(3));
+  const std::string file = folder / "run/checkpoint/state.safetensors";
+  std::string bytes = ReadFile(file);
+  const size_t at = bytes.find("\"data\":\"") + 8;
+  bytes[at] = bytes[at] == '0' ? '1' : '0';
+  WriteFileAtomically(file, bytes);
+  CHECK(ErrorOf<DataError>([&] { RunIn(folder / "run", Stateful(3), ExistingRun::kResume); }) ==
+        file + ": was made with other data or another partition of them; start over with --force");
+}
+
+TEST_CASE("a damaged checkpoint is refused, whichever byte is wrong, and never crashes") {
+  const TempFolder folder;
+  RunIn(folder / "run", Stateful(2));
+  const std::string file = folder / "run/checkpoint/state.safetensors";
+  const std::string bytes = ReadFile(file);
+  Experiment experiment(Stateful(2), "test.json");
+  Rng rng(5, {"damage"});
+  int refused = 0;
+  for (int i = 0; i < 500; ++i) {
+    std::string damaged = bytes;
+    if (i % 2 == 0)
+      damaged.resize(rng.Below(bytes.size()));
+    else
+      damaged[rng.Below(std::min<size_t>(bytes.size(), 400))] = static_cast<char>(rng.Bits());
+    WriteFileAtomically(file, damaged);
+    try {
+      LoadCheckpoint(file, experiment.network(), "");
+    } catch (const DataError&) {
+      ++refused;
+    }
+  }
+  CHECK(refused == 500);  // the hash of the data never fits
+}
+
+TEST_CASE("missing rounds are told, not invented") {
+  const TempFolder folder;
+  RunIn(folder / "run", Stateful(3));
+  const std::string file = folder / "run/rounds.jsonl";
+  const std::string text = ReadFile(file);
+  WriteFileAtomically(file, text.substr(0, text.find('\n') + 1));
+  CHECK(ErrorOf<DataError>([&] { RunIn(folder / "run", Stateful(3), ExistingRun::kResume); }) ==
+        file +
+            " should hold rounds 0 to 3 of the run to resume, but its line 2 is missing or "
+            "damaged; start over "
+            "with --force");
+}
+
+TEST_CASE("a folder that holds a run is refused, and replaced only by force") {
+  const TempFolder folder;
+  const std::string path = folder / "run";
+  RunIn(path, Stateful(3));
+  const std::string before = ReadFile(path + "/rounds.jsonl");
+  CHECK(ErrorOf<ConfigError>([&] { RunIn(path, Stateful(1)); }) ==
+        path +
+            " already holds a run; add --resume to go on with it, --force to replace it, or choose "
+            "another folder "
+            "with --out");
+  CHECK(ReadFile(path + "/rounds.jsonl") == before);
+  RunIn(path, Stateful(1), ExistingRun::kReplace);
+  CHECK(RoundsWithoutTimes(path).size() == 2);
+}
+
+TEST_CASE("two runs can't share a folder at the same time") {
+  const TempFolder folder;
+  const std::string path = folder / "run";
+  Experiment experiment(Stateful(1), "test.json");
+  RunFolder first(path, ExistingRun::kResume, experiment.resolved());
+  first.Begin(-1);
+  RunFolder second(path, ExistingRun::kResume, experiment.resolved());
+  CHECK(ErrorOf<ConfigError>([&] { second.Begin(-1); }) ==
+        path + " is in use by another flsim process");
+}
+
+}  // namespace
+}  // namespace flsim
