@@ -57,10 +57,11 @@ def cell(results, program):
 
 def markdown(report):
     columns = [p for p in TITLES if any(p in w["results"] for w in report["workloads"])]
+    facts = [f"{report['machine']}, of which {report['workers']} used", report["date"],
+             f"flsim at {report['commit']}", *report["settings"],
+             *(f"{TITLES[p]} {v}" for p, v in report["peers"].items())]
     lines = [
-        f"{report['machine']}, of which {report['workers']} used; {report['date']}; "
-        f"flsim at {report['commit']}; "
-        + ", ".join(f"{TITLES[p]} {v}" for p, v in report["peers"].items()) + ".",
+        "; ".join(facts) + ".",
         "Examples/s, median of the repeats; in brackets how many times as fast flsim is.",
         "",
         "| workload | " + " | ".join(TITLES[p] for p in columns) + " |",
