@@ -115,9 +115,10 @@ std::string ClosingText(const Experiment& experiment, const RunResult& result,
   row("status", summary.status + (summary.reason.empty() ? "" : ": " + summary.reason));
   row("final", ShowMetrics(summary.final_metrics));
   if (!summary.best_metrics.is_null()) row("best", ShowMetrics(summary.best_metrics));
-  row("time", (summary.wall_s < 60 ? Format("%.3g s", summary.wall_s)
-                                       : ShowDuration(summary.wall_s)) + " for " + ShowInteger(summary.rounds) + " rounds, " +
-                  ShowCount(summary.train_examples_per_s) + " training examples/s");
+  row("time",
+      (summary.wall_s < 60 ? Format("%.3g s", summary.wall_s) : ShowDuration(summary.wall_s)) +
+          " for " + ShowInteger(summary.rounds) + " rounds, " +
+          ShowCount(summary.train_examples_per_s) + " training examples/s");
   row("memory", ShowInteger(summary.peak_rss_bytes / 1000000) + " MB at most");
   row("results", folder + " (rounds.jsonl, summary.json, model.safetensors, config.json)");
   return text.str();

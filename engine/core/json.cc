@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <set>
 #include <sstream>
 #include <vector>
@@ -117,16 +119,13 @@ Json ParseJson(const std::string& text, const std::string& file) {
 }
 
 Json ReadJsonFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (file.is_open()) text << file.rdbuf();
-  // Reading a folder opens but yields nothing and sets the failbit of `text`.
-  if (!file.is_open() || file.bad() || text.fail()) {
-    throw ConfigError(
-        path + " can't be read: " +
-        (file.is_open() ? "is it an empty file or a folder?" : "no such file, or no permission"));
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) {
+    throw ConfigError(path + " can't be read: it is a folder");
   }
-  return ParseJson(text.str(), path);
+  std::ifstream file(path, std::ios::binary);
+  if (!file.is_open()) throw ConfigError(path + " can't be read: no such file, or no permission");
+  return ParseJson({std::istreambuf_iterator<char>(file), {}}, path);
 }
 
 std::string JoinPath(const std::string& path, const std::string& key) {

@@ -66,8 +66,8 @@ struct Choice {
   Choice() = default;
   explicit Choice(const char* default_name) : name(default_name) {}
 
-  /// Reads "name" or {"name": ..., options}; options without a name are the default's. Problems leave
-  /// `make` empty.
+  /// Reads "name" or {"name": ..., options}; options without a name are the default's. Problems
+  /// leave `make` empty.
   void Bind(const Json& in, const std::string& path, Problems& problems);
   std::string Known() const;
   std::unique_ptr<Base> Make(const typename Base::Context& context) const {

@@ -127,8 +127,6 @@ struct AdamConstants {
   float step_size;  ///< lr / (1 - beta1^t)
 };
 
-#pragma GCC push_options
-#pragma GCC optimize("no-math-errno")  // a plain sqrt instruction
 FLSIM_CLONES void AdamLoop(const AdamConstants c, float* w, const float* g, float* m, float* v,
                            int64_t n) {
 #pragma GCC ivdep
@@ -140,7 +138,6 @@ FLSIM_CLONES void AdamLoop(const AdamConstants c, float* w, const float* g, floa
     w[i] -= c.step_size * (m[i] / denominator);
   }
 }
-#pragma GCC pop_options
 
 }  // namespace
 

@@ -1,5 +1,5 @@
 // A network of one linear layer: the gradients of squared error and softmax cross-entropy in closed
-// form, with Eigen. Nothing is allocated once the largest batch has been seen.
+// form. Nothing is allocated once the largest batch has been seen.
 //   X batch [n, f]    W weight [k, f]    b bias [k]    Z = X W' + b [n, k]
 //   regression:      D = 2 (Z - y) / n             classification: D = (softmax(Z) - onehot(y)) / n
 //   dW = D' X        db = column sums of D
@@ -8,15 +8,10 @@
 
 #include "engine/core/error.h"
 #include "models/backends/backends.h"
+#include "models/backends/dense.h"
 
 namespace flsim {
 namespace {
-
-using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-using ConstMatrix = Eigen::Map<const RowMajor>;
-using Matrix = Eigen::Map<RowMajor>;
-using ConstVector = Eigen::Map<const Eigen::VectorXf>;
-using Vector = Eigen::Map<Eigen::VectorXf>;
 
 class LinearReplica : public Replica {
  public:
@@ -32,20 +27,11 @@ class LinearReplica : public Replica {
 
   double Gradient(const Batch& batch, Rng&) override {
     Forward(batch);
-    const int64_t n = batch.size();
     const double loss =
         network_.task == Task::kRegression ? SquaredError(batch) : CrossEntropy(batch);
     auto* gradient_data = static_cast<float*>(gradient.unsafeGetTensorImpl()->mutable_data());
-    const ConstMatrix x(batch.input_data(), n, features_);
-    if (outputs_ == 1) {
-      const ConstVector d(scores_.data(), n);
-      Vector(gradient_data + weight_offset_, features_).noalias() = x.transpose() * d;
-      gradient_data[bias_offset_] = d.sum();
-    } else {
-      const ConstMatrix d(scores_.data(), n, outputs_);
-      Matrix(gradient_data + weight_offset_, outputs_, features_).noalias() = d.transpose() * x;
-      Vector(gradient_data + bias_offset_, outputs_) = d.colwise().sum();
-    }
+    DenseBackward(batch.input_data(), scores_.data(), batch.size(), features_, outputs_,
+                  gradient_data + weight_offset_, gradient_data + bias_offset_);
     return loss;
   }
 
@@ -63,16 +49,8 @@ class LinearReplica : public Replica {
       scores_.resize(static_cast<size_t>(n * outputs_));
     }
     const auto* w = static_cast<const float*>(parameters.unsafeGetTensorImpl()->data());
-    const ConstMatrix x(batch.input_data(), n, features_);
-    if (outputs_ == 1) {
-      Vector z(scores_.data(), n);
-      z.setConstant(w[bias_offset_]);
-      z.noalias() += x * ConstVector(w + weight_offset_, features_);
-    } else {
-      Matrix z(scores_.data(), n, outputs_);
-      z.rowwise() = ConstVector(w + bias_offset_, outputs_).transpose();
-      z.noalias() += x * ConstMatrix(w + weight_offset_, outputs_, features_).transpose();
-    }
+    DenseForward(batch.input_data(), w + weight_offset_, w + bias_offset_, n, features_, outputs_,
+                 scores_.data());
   }
 
   /// The mean loss; Z becomes D.

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,7 @@ class Program {
     all.insert(all.end(), arguments.begin(), arguments.end());
     const std::string out = folder_ / "out", err = folder_ / "err";
     child_ = fork();
+    if (child_ < 0) throw std::runtime_error("can't fork");
     if (child_ != 0) return;
     if (std::freopen(out.c_str(), "w", stdout) == nullptr ||
         std::freopen(err.c_str(), "w", stderr) == nullptr)

@@ -10,8 +10,8 @@
 #include <thread>
 
 #include "engine/core/error.h"
-#include "tests/core/temporary_folder.h"
 #include "tests/skip.h"
+#include "tests/temp_folder.h"
 
 namespace flsim {
 namespace {
@@ -38,7 +38,7 @@ class FileSizeLimit {
 }  // namespace
 
 TEST_CASE("what is written is read back, byte by byte") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const std::string bytes("a\0\xff\n", 4);
   WriteFileAtomically(folder / "f", bytes);
   CHECK(ReadFile(folder / "f") == bytes);
@@ -50,7 +50,7 @@ TEST_CASE("what is written is read back, byte by byte") {
 }
 
 TEST_CASE("a file that a killed process left half written is used up by the next write") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   WriteFileAtomically(folder / "f.tmp", std::string(1000, 'x'));
   WriteFileAtomically(folder / "f", "short");
   CHECK(ReadFile(folder / "f") == "short");
@@ -58,7 +58,7 @@ TEST_CASE("a file that a killed process left half written is used up by the next
 }
 
 TEST_CASE("a write that fails midway leaves the old file and nothing else") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   WriteFileAtomically(folder / "f", "old");
   std::string error;
   {
@@ -71,7 +71,7 @@ TEST_CASE("a write that fails midway leaves the old file and nothing else") {
 }
 
 TEST_CASE("a full disk is told as such and leaves the old file") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   if (mount("tmpfs", folder.path().c_str(), "tmpfs", 0, "size=64k") != 0) {
     return Skip("no right to mount a small file system");
   }
@@ -89,7 +89,7 @@ TEST_CASE("a full disk is told as such and leaves the old file") {
 }
 
 TEST_CASE("an output that can't be written is told with the reason") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   CHECK(ErrorOf<DataError>([&] { WriteFileAtomically(folder / "no/f", "x"); }) ==
         folder / "no/f" + " can't be written: No such file or directory; the folder " +
             folder / "no" + " does not exist");
@@ -112,7 +112,7 @@ TEST_CASE("an output that can't be written is told with the reason") {
 }
 
 TEST_CASE("several writers of one file leave one of their versions, whole") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   std::vector<std::thread> writers;
   for (int i = 0; i < 4; ++i) {
     writers.emplace_back([&, i] {
@@ -130,11 +130,11 @@ TEST_CASE("several writers of one file leave one of their versions, whole") {
 }
 
 TEST_CASE("a file that can't be read is told with the reason") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   CHECK(ErrorOf<DataError>([&] { ReadFile(folder / "no"); }) ==
         folder / "no" + " can't be read: No such file or directory");
-  CHECK(ErrorOf<DataError>([&] { ReadFile(folder.path()); }) ==
-        folder.path() + " can't be read: it is not a regular file");
+  CHECK(ErrorOf<DataError>([&] { ReadFile(folder.path().string()); }) ==
+        folder.path().string() + " can't be read: it is not a regular file");
   CHECK(ErrorOf<DataError>([&] { ReadFile("/dev/zero"); }) ==
         "/dev/zero can't be read: it is not a regular file");
   mkfifo((folder / "pipe").c_str(), 0600);
@@ -143,7 +143,7 @@ TEST_CASE("a file that can't be read is told with the reason") {
 }
 
 TEST_CASE("parts of a file are read where they lie, and not beyond its end") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   WriteFileAtomically(folder / "f", "0123456789");
   const InputFile file(folder / "f");
   CHECK(file.size() == 10);

@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "tests/core/temporary_folder.h"
 #include "tests/core/toy.h"
+#include "tests/temp_folder.h"
 
 namespace flsim {
 
@@ -47,17 +47,27 @@ TEST_CASE("a component that isn't one says what is expected, aliases among the k
   CHECK(ToyProblems(R"({"toy_strategy": "nope"})") ==
         "experiment.json has 1 problem\n"
         "  toy_strategy: unknown toy_strategy 'nope'; known: momentum, plain, proximal");
-  for (const char* text : {R"({"toy_strategy": {"mu": 1}})", R"({"toy_strategy": {"name": 3}})"}) {
-    CHECK(ToyProblems(text) ==
-          "experiment.json has 1 problem\n"
-          "  toy_strategy: needs a \"name\"; known: momentum, plain, proximal");
-  }
+  CHECK(ToyProblems(R"({"toy_strategy": {"name": 3}})") ==
+        "experiment.json has 1 problem\n"
+        "  toy_strategy: needs a \"name\"; known: momentum, plain, proximal");
   CHECK(ToyProblems(R"({"toy_strategy": 5})") ==
         "experiment.json has 1 problem\n"
         "  toy_strategy: expected a name or an object with a name, got 5");
   CHECK(ToyProblems(R"({"toy_strategy": {"name": "plain", "mu": 1}})") ==
         "experiment.json has 1 problem\n"
         "  toy_strategy.mu: unknown option; it has no options");
+}
+
+TEST_CASE("options without a name are the default's, and a problem where there is no default") {
+  ToyExperiment experiment;
+  REQUIRE(ToyProblems(R"({"toy_optimizer": {"lr": 3}})", experiment).empty());
+  CHECK(experiment.toy_optimizer.Make({})->Lr() == 3);
+  Choice<ToyOptimizer> none;
+  Problems problems;
+  none.Bind({{"lr", 3}}, "toy_optimizer", problems);
+  CHECK_FALSE(none.make);
+  CHECK(ErrorOf<ConfigError>([&] { problems.ThrowIfAny("a.json"); }) ==
+        "a.json has 1 problem\n  toy_optimizer: needs a \"name\"; known: sgd");
 }
 
 TEST_CASE("an alias is its component with one axis replaced") {
@@ -95,11 +105,10 @@ TEST_CASE("kinds list their names, docs, schemas and aliases") {
   CHECK(FindAlias("toy_strategy", "momentum") == &kind.aliases[0]);
   CHECK(FindAlias("toy_strategy", "plain") == nullptr);
   CHECK(FindAlias("no_kind", "plain") == nullptr);
-  CHECK(
-      kind.schema("proximal").dump() ==
-      R"({"type":"object","description":"A proximal term.","properties":{"name":{"const":)"
-      R"("proximal"},"mu":{"type":"number","default":0.01,"minimum":0,"description":"Weight of )"
-      R"(the proximal term; 0 gives plain."}},"required":["name"],"additionalProperties":false})");
+  CHECK(kind.schema("proximal").dump() ==
+        R"({"type":"object","description":"A proximal term.","properties":{"name":{"const":)"
+        R"("proximal"},"mu":{"type":"number","default":0.01,"minimum":0,"description":"Weight of )"
+        R"(the proximal term; 0 gives plain."}},"additionalProperties":false})");
 }
 
 TEST_CASE("the schema of an alias has its axis's options with the alias's defaults") {

@@ -12,7 +12,7 @@
 #include "engine/core/files.h"
 #include "engine/core/json.h"
 #include "engine/core/rng.h"
-#include "tests/core/temporary_folder.h"
+#include "tests/temp_folder.h"
 
 namespace flsim {
 namespace {
@@ -25,7 +25,7 @@ std::string FileWith(const std::string& header, size_t data_bytes) {
 }
 
 /// What reading these bytes says is wrong, without the file's name; "" if nothing is.
-std::string ReadError(const TemporaryFolder& folder, const std::string& bytes) {
+std::string ReadError(const TempFolder& folder, const std::string& bytes) {
   std::ofstream(folder / "f", std::ios::binary) << bytes;  // without the atomic write's fsync
   const std::string error = ErrorOf<DataError>([&] { ReadSafetensors(folder / "f"); });
   const std::string start = folder / "f" + " is not a valid safetensors file: ";
@@ -45,7 +45,7 @@ SafetensorsFile Sample() {
 }  // namespace
 
 TEST_CASE("tensors and metadata come back as they were, in order") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const SafetensorsFile file = Sample();
   WriteSafetensors(folder / "f", file);
   const SafetensorsFile read = ReadSafetensors(folder / "f");
@@ -62,7 +62,7 @@ TEST_CASE("tensors and metadata come back as they were, in order") {
 }
 
 TEST_CASE("int64 tensors keep their values and come first, so that all tensors are aligned") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   SafetensorsFile file;
   const at::Tensor large = at::arange(int64_t{1} << 62, (int64_t{1} << 62) + 3, at::kLong);
   file.tensors = {{"f", at::ones({3}, at::kFloat)}, {"i", large}};
@@ -77,7 +77,7 @@ TEST_CASE("int64 tensors keep their values and come first, so that all tensors a
 }
 
 TEST_CASE("a tensor that is not contiguous is written as it looks") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   SafetensorsFile file;
   file.tensors = {{"t", at::arange(6, at::kFloat).view({2, 3}).t()}};
   WriteSafetensors(folder / "f", file);
@@ -85,13 +85,13 @@ TEST_CASE("a tensor that is not contiguous is written as it looks") {
 }
 
 TEST_CASE("a file without tensors is valid") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   WriteSafetensors(folder / "f", {});
   CHECK(ReadSafetensors(folder / "f").tensors.empty());
 }
 
 TEST_CASE("tensors that can't be written are our own bug and leave no file") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   for (const SafetensorsFile& file :
        {SafetensorsFile{{{"a", at::ones({1}, at::kFloat)}, {"a", at::ones({1}, at::kFloat)}}, {}},
         SafetensorsFile{{{"a", at::ones({1}, at::kDouble)}}, {}},
@@ -103,7 +103,7 @@ TEST_CASE("tensors that can't be written are our own bug and leave no file") {
 }
 
 TEST_CASE("a file that is cut short anywhere, or too long, is refused") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   WriteSafetensors(folder / "good", Sample());
   const std::string good = ReadFile(folder / "good");
   for (size_t size = 0; size < good.size(); ++size) {
@@ -117,7 +117,7 @@ TEST_CASE("a file that is cut short anywhere, or too long, is refused") {
 }
 
 TEST_CASE("flipped bytes either load or are told as a data error") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   WriteSafetensors(folder / "good", Sample());
   const std::string good = ReadFile(folder / "good");
   Rng rng(1, {"flips"});
@@ -138,7 +138,7 @@ TEST_CASE("flipped bytes either load or are told as a data error") {
 }
 
 TEST_CASE("a header that lies is told by what is wrong") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const auto error = [&](const std::string& header, size_t bytes) {
     return ReadError(folder, FileWith(header, bytes));
   };
@@ -177,7 +177,7 @@ TEST_CASE("a header that lies is told by what is wrong") {
 }
 
 TEST_CASE("overlapping tensors, gaps and a name that stands twice are refused") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const auto two = [](const std::string& name, const std::string& offsets) {
     return R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},")" + name +
            R"(":{"dtype":"F32","shape":[2],"data_offsets":)" + offsets + "}}";
@@ -194,7 +194,7 @@ TEST_CASE("overlapping tensors, gaps and a name that stands twice are refused") 
 }
 
 TEST_CASE("a header's length is believed only as far as the file goes") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   CHECK(ReadError(folder, std::string(8, '\xff')) ==
         "its header should have 18446744073709551615 bytes, but the file has only 8");
   CHECK(ReadError(folder, FileWith("{}", 0).replace(0, 1, "\x03")) ==
@@ -208,7 +208,7 @@ TEST_CASE("a header's length is believed only as far as the file goes") {
 }
 
 TEST_CASE("a type that flsim does not read is told with the tensor's name and what to do") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const auto typed = [](const std::string& type) {
     return FileWith(R"({"fc.weight":{"dtype":")" + type + R"(","shape":[2],"data_offsets":[0,4]}})",
                     4);
@@ -220,7 +220,7 @@ TEST_CASE("a type that flsim does not read is told with the tensor's name and wh
 }
 
 TEST_CASE("a failed write leaves the old file") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   CHECK(ErrorOf<DataError>([&] {
           WriteSafetensors(folder / "no/f", Sample());
         }).find("does not exist") != std::string::npos);

@@ -15,6 +15,7 @@ namespace {
 /// The config with fewer rounds and clients, on small files in place of the real images.
 Json CutShort(Json json, const std::string& images) {
   json["rounds"] = 2;
+  if (json.value("training", Json::object()).contains("steps")) json["training"]["steps"] = 2;
   if (Experiment(json, "golden").config().dataset.name == "cifar10") {
     json = With(json, {{"dataset.path", images},
                        {"partition.clients", 20},

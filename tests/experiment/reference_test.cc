@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "engine/core/safetensors.h"
+#include "engine/core/vector_ops.h"
 #include "tests/datasets/tiny_cifar.h"
 #include "tests/experiment/run_json.h"
 #include "tests/skip.h"

@@ -125,7 +125,7 @@ TEST_CASE("a damaged checkpoint is refused, whichever byte is wrong, and never c
       damaged[rng.Below(std::min<size_t>(bytes.size(), 400))] = static_cast<char>(rng.Bits());
     WriteFileAtomically(file, damaged);
     try {
-      LoadCheckpoint(file, experiment.network(), "");
+      LoadCheckpoint(file, experiment.network(), "other data");
     } catch (const DataError&) {
       ++refused;
     }

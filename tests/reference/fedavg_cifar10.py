@@ -19,7 +19,8 @@ wrap-around, u / 2^32 in [0, 1), and fan_in that of the layer (75, 150, 400, 120
 
 Two data sets: "cifar10", the first 140 records of data_batch_1.bin (the metadata has their
 SHA-256); "formula", images that need no file: byte j (from 0, of 3072) of image i is
-(31 i + 17 j + (i j mod 251)) mod 256 and its class is 7 i mod 10.
+(31 i + 17 j + (i j mod 251)) mod 256 and its class is 7 i mod 10. (To fill all six files of the
+binary format, go on to i = 59,999; only the first 140 matter.)
 
 In the file, for each data set D and algorithm A (fedavg, fedprox): D.A.round0 (the initial model)
 to D.A.round3, every 97th element of the flat vector of all parameters in the order above, float32;
