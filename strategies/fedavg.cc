@@ -22,7 +22,7 @@ FLSIM_REGISTER(Strategy, FedAvg, "fedavg",
 
 FLSIM_ALIAS(Strategy, fedavgm, "fedavgm", "fedavg", "server_optimizer",
             Json{{"name", "sgd"}, {"momentum", 0.9}},
-            "FedAvg with server momentum (Hsu et al., 2019): fedavg with server_optimizer sgd");
+            "FedAvg with server momentum (Hsu et al., 2019).");
 
 }  // namespace
 }  // namespace flsim

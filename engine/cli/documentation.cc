@@ -331,6 +331,8 @@ Json FullSchema(const Json& experiment_schema) {
   Json out = {{"$schema", "http://json-schema.org/draft-07/schema#"},
               {"title", "flsim experiment"}};
   out.update(experiment_schema);
+  out["properties"]["$schema"] = {{"type", "string"},
+                                  {"description", "Where editors find this schema."}};
   out["definitions"] = SchemaDefinitions();
   return out;
 }

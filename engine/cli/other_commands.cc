@@ -14,7 +14,7 @@
 namespace flsim {
 
 int ValidateCommand(const ConfigFlags& flags, bool resolved) {
-  const Experiment experiment(ReadConfigJson(flags.config, flags.set), flags.config);
+  const Experiment experiment = Experiment::Read(flags.config, flags.set);
   if (resolved) {
     std::cout << experiment.resolved().dump(2) << "\n";
   } else {
@@ -26,7 +26,7 @@ int ValidateCommand(const ConfigFlags& flags, bool resolved) {
 }
 
 int PartitionCommand(const ConfigFlags& flags, const std::string& out) {
-  Experiment experiment(ReadConfigJson(flags.config, flags.set), flags.config);
+  Experiment experiment = Experiment::Read(flags.config, flags.set);
   experiment.Load();
   std::setlocale(LC_CTYPE, "");
   const bool utf8 = std::string_view(nl_langinfo(CODESET)) == "UTF-8";

@@ -31,7 +31,7 @@ ExistingRun Existing(const RunFlags& flags) {
 }  // namespace
 
 int RunCommand(const RunFlags& flags) {
-  Experiment experiment(ReadConfigJson(flags.config.config, flags.config.set), flags.config.config);
+  Experiment experiment = Experiment::Read(flags.config.config, flags.config.set);
   const ExperimentConfig& config = experiment.config();
   RunFolder folder(flags.out.empty() ? config.output.dir + "/" + config.name : flags.out,
                    Existing(flags), experiment.resolved());

@@ -75,9 +75,9 @@ void ExpandAliases(Json& experiment, Problems& problems) {
     const Alias* alias = FindAlias(key, options["name"].get<std::string>());
     if (alias == nullptr) continue;
     if (experiment.contains(alias->axis)) {
-      problems.Add(alias->axis, "is already chosen by " + key + " '" + alias->name + "' (" +
-                                    alias->doc + "); leave it out, or use " + key + " '" +
-                                    alias->component + "'");
+      problems.Add(alias->axis, "is already chosen by " + key + " '" + alias->name +
+                                    "'; leave it out, or use " + key + " '" + alias->component +
+                                    "'");
       *found = alias->component;  // so that the alias itself is no further problem
       continue;
     }

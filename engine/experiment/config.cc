@@ -66,6 +66,7 @@ Json ReadConfigJson(const std::string& file, const std::vector<std::string>& ove
 }
 
 ExperimentConfig ParseConfig(Json json, Problems& problems) {
+  if (json.is_object()) json.erase("$schema");  // a note to editors
   ExpandAliases(json, problems);
   if (json.is_object() && !json.contains("model")) json["model"] = DefaultModel(json);
   ExperimentConfig config;

@@ -28,6 +28,10 @@ Experiment::Experiment(const Json& json, const std::string& file) : file_(file) 
   resolved_ = ResolvedConfig(config_);
 }
 
+Experiment Experiment::Read(const std::string& file, const std::vector<std::string>& overrides) {
+  return Experiment(ReadConfigJson(file, overrides), file == "-" ? "standard input" : file);
+}
+
 void Experiment::Build(Problems& problems) {
   // A component whose own options are wrong is empty here, and what depends on it is left
   // unchecked.

@@ -16,6 +16,9 @@ class Experiment {
   /// everything found in the JSON and in what the components say of each other.
   Experiment(const Json& json, const std::string& file);
 
+  /// The experiment in a config file (- is standard input), changed by `overrides` (KEY=VALUE).
+  static Experiment Read(const std::string& file, const std::vector<std::string>& overrides);
+
   /// Reads the data, draws the partition and prepares the initial model. Throws DataError or
   /// ConfigError.
   void Load();

@@ -18,8 +18,11 @@ constexpr int64_t kMaxParts = 256;
     throw;
   } catch (const InterruptedError&) {
     throw;
-  } catch (const DataError& error) {
-    throw DataError(error.what());
+  } catch (const DataError&) {
+    throw;
+  } catch (const ConfigError& error) {
+    throw ConfigError(error.what() + (" (round " + std::to_string(task.round)) + ", client " +
+                      std::to_string(task.client) + ")");
   } catch (const std::exception& error) {
     throw InternalError("round " + std::to_string(task.round) + ", client " +
                         std::to_string(task.client) + ": " + error.what());

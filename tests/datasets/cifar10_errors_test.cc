@@ -3,8 +3,8 @@
 #include <optional>
 
 #include "tests/datasets/make.h"
-#include "tests/datasets/temp_folder.h"
 #include "tests/datasets/tiny_cifar.h"
+#include "tests/temp_folder.h"
 
 namespace flsim {
 namespace {

@@ -2,9 +2,9 @@
 #include <catch2/catch.hpp>
 
 #include "tests/datasets/make.h"
-#include "tests/datasets/temp_folder.h"
 #include "tests/datasets/tiny_cifar.h"
 #include "tests/skip.h"
+#include "tests/temp_folder.h"
 
 namespace flsim {
 namespace {

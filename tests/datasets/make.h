@@ -6,6 +6,7 @@
 
 #include "datasets/dataset.h"
 #include "datasets/partition.h"
+#include "tests/temp_folder.h"
 
 namespace flsim {
 
@@ -32,17 +33,6 @@ inline std::unique_ptr<Dataset> LoadedDataset(const Json& options, uint64_t seed
 inline Partition MakePartition(const Json& options, const PartitionInput& input,
                                uint64_t seed = 1) {
   return Bound<Partitioner>(options).Make({})->Split(input, Rng(seed, Stream{"partition"}));
-}
-
-/// what() of the error that `act` throws, or "" if it throws none of that type.
-template <class Error, class Act>
-std::string ErrorOf(const Act& act) {
-  try {
-    act();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
 }
 
 }  // namespace flsim

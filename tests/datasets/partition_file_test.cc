@@ -7,7 +7,7 @@
 
 #include "engine/core/safetensors.h"
 #include "tests/datasets/make.h"
-#include "tests/datasets/temp_folder.h"
+#include "tests/temp_folder.h"
 
 namespace flsim {
 namespace {
