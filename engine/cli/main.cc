@@ -102,7 +102,9 @@ int Main(int argc, char** argv) {
 int main(int argc, char** argv) {
   using namespace flsim;
   try {
-    return Main(argc, argv);
+    const int code = Main(argc, argv);
+    if (!std::cout.flush()) return Fail(kDataError, "can't write to standard output");
+    return code;
   } catch (const ConfigError& error) {
     return Fail(kUserError, error.what());
   } catch (const DataError& error) {

@@ -99,23 +99,26 @@ class Throttle {
   Clock::time_point last_;
 };
 
-class PlainLines : public Progress {
+class PlainLines : public RecordSink {
  public:
   explicit PlainLines(int64_t rounds) : state_(rounds) {}
   void Round(const RoundRecord& record) override {
     state_.Take(record);
     if (throttle_.Ready() || state_.Done()) std::fprintf(stderr, "%s\n", state_.Line().c_str());
   }
-  void Finish() override {}
 
  private:
   State state_;
   Throttle throttle_{1.0};
 };
 
-class Bar : public Progress {
+class Bar : public RecordSink {
  public:
   explicit Bar(int64_t rounds) : state_(rounds) {}
+  ~Bar() override {
+    Draw();
+    std::fputc('\n', stderr);
+  }
 
   void Round(const RoundRecord& record) override {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -128,11 +131,6 @@ class Bar : public Progress {
     in_progress_ =
         std::max(in_progress_, static_cast<double>(clients_done) / static_cast<double>(cohort));
     if (throttle_.Ready()) Draw();
-  }
-  void Finish() override {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    Draw();
-    std::fputc('\n', stderr);
   }
 
  private:
@@ -161,7 +159,7 @@ class Bar : public Progress {
 
 }  // namespace
 
-std::unique_ptr<Progress> MakeProgress(const std::string& kind, int64_t rounds) {
+std::unique_ptr<RecordSink> MakeProgress(const std::string& kind, int64_t rounds) {
   if (kind == "bar") return std::make_unique<Bar>(rounds);
   if (kind == "plain") return std::make_unique<PlainLines>(rounds);
   return nullptr;

@@ -9,16 +9,10 @@
 
 namespace flsim {
 
-/// A sink that shows where a run is.
-class Progress : public RecordSink {
- public:
-  /// Leaves the cursor on a fresh line.
-  virtual void Finish() = 0;
-};
-
+/// A sink that shows where a run is; destroyed, it leaves the cursor on a fresh line.
 /// "bar": one line that is redrawn, with round, loss, accuracy, examples/s and time left; "plain":
 /// a line now and then; "none": null.
-std::unique_ptr<Progress> MakeProgress(const std::string& kind, int64_t rounds);
+std::unique_ptr<RecordSink> MakeProgress(const std::string& kind, int64_t rounds);
 
 /// 75 as "1:15", 3675 as "1:01:15".
 std::string ShowDuration(double seconds);

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 
 #include "engine/cli/commands.h"
@@ -47,17 +48,21 @@ int RunCommand(const RunFlags& flags) {
 
   std::signal(SIGINT, Stop);
   std::signal(SIGTERM, Stop);
+  std::signal(SIGHUP, Stop);
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe ends the progress, not the run
   History history;
   std::vector<RecordSink*> sinks = {&history};
-  const auto console = MakeProgress(progress, config.rounds);
+  auto console = MakeProgress(progress, config.rounds);
   if (console) sinks.push_back(console.get());
   const RunResult result = Run(experiment, folder, sinks, g_stop);
-  if (console) console->Finish();
+  console.reset();
 
   const RunSummary& summary = result.summary;
   if (!quiet) std::cout << ClosingText(experiment, result, history, folder.path()) << std::flush;
   if (summary.status == "interrupted") {
-    throw InterruptedError(summary.reason + "; checkpoint written, go on with --resume");
+    const bool kept = std::filesystem::exists(folder.CheckpointFile());
+    throw InterruptedError(summary.reason + (kept ? "; checkpoint written, go on with --resume"
+                                                  : "; nothing was trained yet"));
   }
   if (summary.status == "diverged") throw DivergedError(summary.reason);
   return 0;

@@ -187,9 +187,19 @@ void ApplyOverride(Json& root, const std::string& assignment) {
   if (equals == std::string::npos || equals == 0) {
     throw ConfigError("--set " + assignment + ": expected KEY=VALUE, such as training.lr=0.1");
   }
+  if (!IsUtf8(Json(assignment))) throw ConfigError("--set: the text is not valid UTF-8");
   const std::string key = assignment.substr(0, equals), text = assignment.substr(equals + 1);
   // JSON is held to the rules for files; what is no JSON is a string.
   SetAtPath(root, key, Json::accept(text) ? ParseJson(text, "--set " + key) : Json(text));
+}
+
+bool IsUtf8(const Json& json) {
+  try {
+    json.dump();
+    return true;
+  } catch (const Json::type_error&) {
+    return false;
+  }
 }
 
 std::string ShowNumber(double value) {

@@ -26,6 +26,9 @@ void SetAtPath(Json& root, const std::string& path, const Json& value);
 /// Applies one `KEY=VALUE` of the command line: VALUE is JSON if it parses as JSON, else a string.
 void ApplyOverride(Json& root, const std::string& assignment);
 
+/// Whether every string in it is UTF-8, so that it can be written.
+bool IsUtf8(const Json& json);
+
 /// A number as a person writes it: 1 for 1.0, 0.1 for 0.1.
 std::string ShowNumber(double value);
 

@@ -1,6 +1,7 @@
 #include "engine/experiment/checkpoint.h"
 
 #include "engine/core/error.h"
+#include "engine/core/files.h"
 #include "engine/core/safetensors.h"
 #include "engine/core/vector_ops.h"
 
@@ -9,6 +10,17 @@ namespace {
 
 constexpr const char* kFormat = "flsim-checkpoint-1";
 constexpr const char* kStatePrefix = "state.";
+
+bool IsMetrics(const Json& json) { return json.is_null() || json.is_object(); }
+
+/// Of the bytes of all tensors and the record of the run.
+std::string ContentHash(const SafetensorsFile& file, const std::string& run) {
+  std::string hashes = Sha256(run);
+  for (const auto& [name, tensor] : file.tensors) {
+    hashes += Sha256({static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()});
+  }
+  return Sha256(hashes);
+}
 
 }  // namespace
 
@@ -25,7 +37,10 @@ void SaveCheckpoint(const std::string& path, const ServerState& state, const Run
                     {"examples", progress.examples},
                     {"final", progress.final_metrics},
                     {"best", progress.best_metrics}};
-  file.metadata = {{"format", kFormat}, {"data", data_hash}, {"run", run.dump()}};
+  file.metadata = {{"format", kFormat},
+                   {"data", data_hash},
+                   {"content", ContentHash(file, run.dump())},
+                   {"run", run.dump()}};
   WriteSafetensors(path, file);
 }
 
@@ -41,6 +56,8 @@ Checkpoint LoadCheckpoint(const std::string& path, const Network& network,
   };
   if (entry("format") != kFormat) refuse("is not a checkpoint of this version of flsim");
   if (entry("data") != data_hash) refuse("was made with other data or another partition of them");
+  if (entry("content") != ContentHash(file, entry("run")))
+    refuse("is damaged: its bytes are not those that were written");
   Checkpoint checkpoint;
   const auto vector = [&](const std::string& name, int64_t size) {
     const at::Tensor* tensor = file.Find(name);
@@ -62,6 +79,10 @@ Checkpoint LoadCheckpoint(const std::string& path, const Network& network,
     checkpoint.state.round = run.at("round").get<int64_t>();
     checkpoint.progress = {run.at("wall_s").get<double>(), run.at("train_wall_s").get<double>(),
                            run.at("examples").get<int64_t>(), run.at("final"), run.at("best")};
+    if (!IsMetrics(checkpoint.progress.final_metrics) ||
+        !IsMetrics(checkpoint.progress.best_metrics)) {
+      refuse("has a damaged record of the run");
+    }
   } catch (const Json::exception&) {
     refuse("has a damaged record of the run");
   }

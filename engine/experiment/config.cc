@@ -1,5 +1,6 @@
 #include "engine/experiment/config.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <iterator>
@@ -43,9 +44,13 @@ void AddDifferences(const Json& before, const Json& after, const std::string& pa
 
 }  // namespace
 
+void OutputOptions::Check(Problems& problems, const std::string& path) {
+  if (dir.empty()) problems.Add(JoinPath(path, "dir"), "must name a folder; \".\" is this one");
+}
+
 void ExperimentConfig::Check(Problems& problems, const std::string& path) {
   if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos ||
-      name.find('\0') != std::string::npos) {
+      std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 32; })) {
     problems.Add(JoinPath(path, "name"),
                  "must be usable as a folder's name, got " + Shown(Json(name)));
   }
@@ -60,7 +65,8 @@ Json ReadConfigJson(const std::string& file, const std::vector<std::string>& ove
   }
   for (const std::string& assignment : overrides) ApplyOverride(json, assignment);
   if (file != "-" && json.is_object() && !json.contains("name")) {
-    json["name"] = std::filesystem::path(file).stem().string();
+    const Json name = std::filesystem::path(file).stem().string();
+    if (IsUtf8(name)) json["name"] = name;
   }
   return json;
 }
@@ -68,7 +74,11 @@ Json ReadConfigJson(const std::string& file, const std::vector<std::string>& ove
 ExperimentConfig ParseConfig(Json json, Problems& problems) {
   if (json.is_object()) json.erase("$schema");  // a note to editors
   ExpandAliases(json, problems);
-  if (json.is_object() && !json.contains("model")) json["model"] = DefaultModel(json);
+  if (json.is_object()) {
+    if (!json.contains("model")) json["model"] = Json::object();
+    Json& model = json["model"];
+    if (model.is_object() && !model.contains("name")) model["name"] = DefaultModel(json);
+  }
   ExperimentConfig config;
   ReadOptions(config, json, "", problems);
   return config;

@@ -61,6 +61,7 @@ struct OutputOptions {
       "always one at the end.",
       AtLeast(0));
   }
+  void Check(Problems& problems, const std::string& path);
 };
 
 struct ExperimentConfig {

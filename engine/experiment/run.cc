@@ -42,6 +42,20 @@ bool IsBetter(const Json& metrics, const Json& best) {
   return metrics.at("test_loss") < best.at("test_loss");
 }
 
+ServerState Clone(const ServerState& state) {
+  const auto copy = [](const at::Tensor& tensor) {
+    at::Tensor out = Uninitialized(tensor.numel(), tensor.device());
+    Copy(out, tensor);
+    return out;
+  };
+  ServerState clone;
+  clone.round = state.round;
+  clone.parameters = copy(state.parameters);
+  clone.buffers = copy(state.buffers);
+  for (const auto& [name, tensor] : state.tensors) clone.tensors[name] = copy(tensor);
+  return clone;
+}
+
 /// One run in progress.
 class Running {
  public:
@@ -53,9 +67,10 @@ class Running {
         stop_(stop),
         aggregator_(experiment.MakeAggregator()),
         pool_(experiment.workers()),
-        setup_{experiment.config().training, &experiment.dataset(),  &experiment.partition(),
-               &experiment.network(),        &experiment.strategy(), experiment.backend(),
-               experiment.config().seed},
+        setup_{experiment.config().training, &experiment.dataset(),
+               &experiment.partition(),      &experiment.network(),
+               &experiment.strategy(),       experiment.backend(),
+               experiment.config().seed,     &stop},
         runner_(setup_, *aggregator_, pool_, experiment.worker_devices()),
         evaluator_(setup_, pool_, runner_, experiment.config().evaluation.batch_size),
         data_hash_(DataHash(experiment)),
@@ -91,6 +106,7 @@ class Running {
 
  private:
   void Restore() {
+    folder_.Lock();
     const bool has_checkpoint =
         folder_.resuming() && std::filesystem::exists(folder_.CheckpointFile());
     if (has_checkpoint) {
@@ -139,20 +155,42 @@ class Running {
       for (RecordSink* sink : sinks_)
         sink->Progress(round, clients_done, static_cast<int64_t>(record.cohort.size()));
     };
-    const RoundResult result = runner_.Run(state_, record.cohort, on_client, on_progress, stop_);
+    const RoundResult result = runner_.Run(state_, record.cohort, on_client, on_progress);
+    // What fails from here on leaves the last whole round.
+    ServerState before = Clone(state_);
+    const RunProgress progress_before = progress_;
+    try {
+      Advance(result, wall, record);
+    } catch (...) {
+      state_ = std::move(before);
+      progress_ = progress_before;
+      throw;
+    }
+    if (config.output.record_updates) recorder_.FinishRound(round, result.clients);
+    Report(record);
+  }
+
+  /// The server's half of a round, and its evaluation.
+  void Advance(const RoundResult& result, const Stopwatch& wall, RoundRecord& record) {
+    const ExperimentConfig& config = experiment_.config();
     experiment_.strategy().UpdateServer(state_, result.aggregate, experiment_.server_optimizer());
     if (state_.buffers.numel() > 0) Copy(state_.buffers, result.aggregate.buffers);
-    state_.round = round;
+    state_.round = record.round;
     record.wall_s = wall.Seconds();
     Summarize(result, record);
-    if (config.output.record_updates) recorder_.FinishRound(round, result.clients);
     progress_.wall_s += record.wall_s;
     progress_.train_wall_s += record.wall_s;
     progress_.examples += record.examples;
-    const bool last = round == config.rounds;
-    if (last || (config.evaluation.every > 0 && round % config.evaluation.every == 0))
+    if (!std::isfinite(SquaredNorm(state_.parameters)))
+      Diverged(record.round, "the global model is");
+    const bool last = record.round == config.rounds;
+    if (last || (config.evaluation.every > 0 && record.round % config.evaluation.every == 0))
       Evaluate(record, record.cohort);
-    Report(record);
+  }
+
+  [[noreturn]] static void Diverged(int64_t round, const std::string& what) {
+    throw DivergedError("round " + std::to_string(round) + ": " + what +
+                        " not finite; a smaller training.lr or server_optimizer.lr may help");
   }
 
   void Summarize(const RoundResult& result, RoundRecord& record) const {
@@ -172,6 +210,8 @@ class Running {
   void Evaluate(RoundRecord& record, const std::vector<int64_t>& cohort) {
     const Stopwatch wall;
     record.test = evaluator_.Test(state_);
+    if (record.test && !std::isfinite(record.test->loss))
+      Diverged(record.round, "the test loss is");
     const std::string& whose = experiment_.config().evaluation.clients;
     if (whose == "cohort" && !cohort.empty()) record.clients = evaluator_.Clients(state_, cohort);
     if (whose == "all") {
@@ -179,24 +219,18 @@ class Running {
       std::iota(all.begin(), all.end(), 0);
       record.clients = evaluator_.Clients(state_, all);
     }
+    if (!record.test && !record.clients) return;
     record.evaluation_s = wall.Seconds();
     progress_.wall_s += *record.evaluation_s;
   }
 
-  void Report(RoundRecord record) {
-    const bool diverged = record.test && !std::isfinite(record.test->loss);
-    if (diverged) record.test.reset();
+  void Report(const RoundRecord& record) {
     progress_.final_metrics = MetricsJson(record);
     if (record.test && IsBetter(progress_.final_metrics, progress_.best_metrics)) {
       progress_.best_metrics = progress_.final_metrics;
     }
     folder_.Round(record);
     for (RecordSink* sink : sinks_) sink->Round(record);
-    if (diverged) {
-      throw DivergedError(
-          "round " + std::to_string(record.round) +
-          ": the test loss is not finite; a smaller training.lr or server_optimizer.lr may help");
-    }
   }
 
   void Save() {

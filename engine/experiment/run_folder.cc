@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <regex>
 #include <sstream>
 
 #include "engine/core/error.h"
@@ -27,6 +28,19 @@ bool MayChange(const std::string& difference) {
   return false;
 }
 
+/// "round-0001" and "global-0000.safetensors": what UpdateRecorder writes, and nothing of the
+/// user's.
+bool IsRecordedUpdate(const std::string& name) {
+  static const std::regex pattern("round-[0-9]{4,}|global-[0-9]{4,}\\.safetensors");
+  return std::regex_match(name, pattern);
+}
+
+/// The integer under a key; -1 if there is none.
+int64_t IntegerAt(const Json& json, const char* key) {
+  if (!json.is_object() || !json.contains(key) || !json.at(key).is_number_integer()) return -1;
+  return json.at(key).get<int64_t>();
+}
+
 bool Exists(const std::string& path) {
   std::error_code ignored;
   return fs::exists(path, ignored);
@@ -35,26 +49,26 @@ bool Exists(const std::string& path) {
 }  // namespace
 
 RunFolder::RunFolder(std::string path, ExistingRun existing, const Json& resolved)
-    : path_(std::move(path)), resolved_(resolved) {
-  if (Exists(path_) && !fs::is_directory(path_)) {
+    : path_(std::move(path)), existing_(existing), resolved_(resolved) {
+  std::error_code ignored;
+  if (Exists(path_) && !fs::is_directory(path_, ignored)) {
     throw ConfigError(path_ + " is a file; --out (or output.dir) must name a folder for the run");
   }
+  Examine();
+}
+
+void RunFolder::Examine() {
   const bool holds_run = Exists(File("config.json")) || Exists(File("rounds.jsonl")) ||
                          Exists(File("summary.json")) || Exists(File("model.safetensors")) ||
                          Exists(File("checkpoint"));
-  if (!holds_run) return;
-  if (existing == ExistingRun::kRefuse) {
+  replacing_ = holds_run && existing_ == ExistingRun::kReplace;
+  resuming_ = holds_run && existing_ == ExistingRun::kResume;
+  if (holds_run && existing_ == ExistingRun::kRefuse) {
     throw ConfigError(path_ +
                       " already holds a run; add --resume to go on with it, --force to replace it, "
-                      "or choose another "
-                      "folder with --out");
+                      "or choose another folder with --out");
   }
-  if (existing == ExistingRun::kReplace) {
-    replacing_ = true;
-  } else {
-    resuming_ = true;
-    RefuseChanges(resolved);
-  }
+  if (resuming_) RefuseChanges();
 }
 
 RunFolder::~RunFolder() {
@@ -62,17 +76,19 @@ RunFolder::~RunFolder() {
   if (lock_ >= 0) close(lock_);
 }
 
-void RunFolder::RefuseChanges(const Json& resolved) const {
+void RunFolder::RefuseChanges() const {
   const std::string file = File("config.json");
-  if (!Exists(file)) return;
+  if (!Exists(file)) {
+    if (!Exists(CheckpointFile())) return;
+    throw DataError(
+        path_ + " holds a checkpoint but no config.json to compare with; start over with --force");
+  }
   const Json before = ReadJsonFile(file);
   std::string changes;
-  for (const std::string& difference : ConfigDifferences(before, resolved)) {
-    if (MayChange(difference)) continue;
-    if (difference.rfind("rounds: ", 0) == 0 &&
-        before.value("rounds", int64_t{0}) < resolved.value("rounds", int64_t{0}))
-      continue;
-    changes += "\n  " + difference;
+  for (const std::string& difference : ConfigDifferences(before, resolved_)) {
+    const bool grows = difference.rfind("rounds: ", 0) == 0 && IntegerAt(before, "rounds") >= 0 &&
+                       IntegerAt(before, "rounds") < IntegerAt(resolved_, "rounds");
+    if (!grows && !MayChange(difference)) changes += "\n  " + difference;
   }
   if (!changes.empty()) {
     throw ConfigError("can't resume " + path_ + ": the config has changed (only rounds may grow)" +
@@ -80,10 +96,9 @@ void RunFolder::RefuseChanges(const Json& resolved) const {
   }
 }
 
-void RunFolder::Begin(int64_t rounds_done) {
+void RunFolder::Lock() {
   std::error_code error;
   fs::create_directories(path_, error);
-  if (!error) fs::create_directories(path_ + "/checkpoint", error);
   if (!error) {
     lock_ = open(File(".lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
     if (lock_ < 0) error = std::error_code(errno, std::generic_category());
@@ -95,7 +110,19 @@ void RunFolder::Begin(int64_t rounds_done) {
   if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
     throw ConfigError(path_ + " is in use by another flsim process");
   }
-  if (replacing_) ClearOldRun();
+  Examine();
+}
+
+void RunFolder::Begin(int64_t rounds_done) {
+  FLSIM_CHECK(lock_ >= 0, path_);
+  try {
+    if (replacing_) ClearOldRun();
+    // A summary tells of a run that has ended; this one goes on.
+    fs::remove(File("summary.json"));
+    fs::create_directories(File("checkpoint"));
+  } catch (const fs::filesystem_error& error) {
+    throw DataError("can't prepare the run folder: " + std::string(error.what()));
+  }
   WriteFileAtomically(File("config.json"), resolved_.dump(2) + "\n");
   KeepRounds(rounds_done);
   rounds_ = std::fopen(File("rounds.jsonl").c_str(), "ab");
@@ -104,13 +131,11 @@ void RunFolder::Begin(int64_t rounds_done) {
 }
 
 void RunFolder::ClearOldRun() {
-  for (const char* name : {"summary.json", "model.safetensors", "rounds.jsonl"})
-    fs::remove(File(name));
+  for (const char* name : {"model.safetensors", "rounds.jsonl"}) fs::remove(File(name));
   fs::remove_all(File("checkpoint"));
-  fs::create_directories(File("checkpoint"));
   for (const auto& entry : fs::directory_iterator(path_)) {
     const std::string name = entry.path().filename().string();
-    if (name.rfind("global-", 0) == 0 || name.rfind("round-", 0) == 0) fs::remove_all(entry.path());
+    if (IsRecordedUpdate(name)) fs::remove_all(entry.path());
   }
 }
 
@@ -122,7 +147,7 @@ void RunFolder::KeepRounds(int64_t rounds_done) {
     std::istringstream lines(ReadFile(file));
     for (std::string line; expected <= rounds_done && std::getline(lines, line);) {
       const Json record = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-      if (!record.is_object() || record.value("round", int64_t{-1}) != expected) break;
+      if (IntegerAt(record, "round") != expected) break;
       kept += line + "\n";
       ++expected;
     }

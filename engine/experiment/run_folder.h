@@ -24,9 +24,13 @@ class RunFolder : public RecordSink {
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
 
-  /// Makes the folder, takes its lock, clears away a run that is to be replaced, writes
-  /// config.json. `rounds_done`: of the checkpoint to go on from, -1 for a run from the start;
-  /// rounds.jsonl keeps the rounds up to it and nothing else.
+  /// Makes the folder and takes its lock, then looks again at what it holds: another process may
+  /// have been quicker. Before anything is read from it or written to it.
+  void Lock();
+
+  /// Clears away a run that is to be replaced and writes config.json. `rounds_done`: of the
+  /// checkpoint to go on from, -1 for a run from the start; rounds.jsonl keeps the rounds up to it
+  /// and nothing else.
   void Begin(int64_t rounds_done);
 
   const std::string& path() const { return path_; }
@@ -41,12 +45,14 @@ class RunFolder : public RecordSink {
   void WriteSummary(const RunSummary& summary);
 
  private:
-  void RefuseChanges(const Json& resolved) const;
+  void Examine();
+  void RefuseChanges() const;
   void ClearOldRun();
   /// Rewrites rounds.jsonl with its rounds 0 .. rounds_done.
   void KeepRounds(int64_t rounds_done);
 
   std::string path_;
+  ExistingRun existing_;
   Json resolved_;
   bool resuming_ = false, replacing_ = false;
   int lock_ = -1;

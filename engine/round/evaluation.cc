@@ -73,6 +73,7 @@ void Evaluator::Load(const ServerState& state) {
 EvaluationSums Evaluator::Sum(Trainer& trainer, Split split, const int64_t* indices, int64_t n) {
   EvaluationSums sums;
   for (int64_t first = 0; first < n; first += batch_size_) {
+    if (*setup_.stop) throw InterruptedError("interrupted in an evaluation");
     setup_.dataset->Gather(split, indices + first, std::min(batch_size_, n - first), nullptr,
                            trainer.batch());
     const EvaluationSums batch = trainer.replica().Evaluate(trainer.batch());
@@ -121,6 +122,10 @@ ClientMetrics Evaluator::Clients(const ServerState& state, const std::vector<int
     const EvaluationSums sums =
         Sum(runner_.trainer(worker), Split::kTrain, setup_.partition->begin(client),
             setup_.partition->size(client));
+    if (!std::isfinite(sums.loss)) {
+      throw DivergedError("round " + std::to_string(state.round) + ": the loss on client " +
+                          std::to_string(client) + "'s examples is not finite");
+    }
     losses[static_cast<size_t>(i)] = sums.loss / static_cast<double>(sums.examples);
     accuracies[static_cast<size_t>(i)] =
         static_cast<double>(sums.correct) / static_cast<double>(sums.examples);

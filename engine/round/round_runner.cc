@@ -1,6 +1,9 @@
 #include "engine/round/round_runner.h"
 
+#include <c10/util/Exception.h>
+
 #include <algorithm>
+#include <new>
 
 namespace flsim {
 namespace {
@@ -18,6 +21,13 @@ constexpr int64_t kMaxParts = 256;
     throw;
   } catch (const InterruptedError&) {
     throw;
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const c10::Error& error) {
+    const std::string what = error.what_without_backtrace();
+    if (what.find("can't allocate memory") != std::string::npos) throw std::bad_alloc();
+    throw InternalError("round " + std::to_string(task.round) + ", client " +
+                        std::to_string(task.client) + ": " + what);
   } catch (const DataError&) {
     throw;
   } catch (const ConfigError& error) {
@@ -40,8 +50,7 @@ RoundRunner::RoundRunner(const TrainingSetup& setup, const Aggregator& aggregato
 
 RoundResult RoundRunner::Run(const ServerState& state, std::vector<int64_t> cohort,
                              const std::function<void(const ClientTask&, const Update&)>& on_client,
-                             const std::function<void(int64_t)>& on_progress,
-                             const std::atomic<bool>& stop) {
+                             const std::function<void(int64_t)>& on_progress) {
   std::sort(cohort.begin(), cohort.end(), [&](int64_t a, int64_t b) {
     const int64_t size_a = setup_.partition->size(a), size_b = setup_.partition->size(b);
     return size_a != size_b ? size_a > size_b : a < b;
@@ -58,7 +67,6 @@ RoundResult RoundRunner::Run(const ServerState& state, std::vector<int64_t> coho
     const int64_t begin = PartBegin(clients, parts, part);
     const int64_t end = PartBegin(clients, parts, part + 1);
     for (int64_t i = begin; i < end; ++i) {
-      if (stop) throw InterruptedError("interrupted in round " + std::to_string(state.round + 1));
       ClientTask task = trainer.Prepare(state, cohort[static_cast<size_t>(i)]);
       try {
         const Update update = trainer.Train(task);

@@ -1,7 +1,6 @@
 // One round: the cohort's clients are trained on the workers and folded into one update.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -41,15 +40,14 @@ class RoundRunner {
 
   /// Trains the cohort from `state` and folds it. Order of dispatch and fold: most examples first,
   /// ties by id. The bits do not depend on the number of workers. Throws what a client threw,
-  /// naming round and client, and InterruptedError soon after `stop` becomes true; the state is as
-  /// it was.
+  /// naming round and client, and InterruptedError soon after `setup.stop` becomes true; the state
+  /// is as it was.
   ///   on_client    (may be empty) sees each client's trained model and update
   ///   on_progress  hears now and then how many clients are done
   /// Both are called by several threads at once.
   RoundResult Run(const ServerState& state, std::vector<int64_t> cohort,
                   const std::function<void(const ClientTask&, const Update&)>& on_client,
-                  const std::function<void(int64_t clients_done)>& on_progress,
-                  const std::atomic<bool>& stop);
+                  const std::function<void(int64_t clients_done)>& on_progress);
 
   Trainer& trainer(int worker) { return *trainers_[static_cast<size_t>(worker)]; }
 

@@ -58,6 +58,8 @@ Update Trainer::Train(ClientTask& task) {
   while (task.steps < steps) {
     if (options.shuffle) shuffle.Shuffle(order_.data(), task.examples);
     for (int64_t first = 0; first < task.examples && task.steps < steps; first += batch_size) {
+      if (*setup_.stop)
+        throw InterruptedError("interrupted in round " + std::to_string(task.round));
       const int64_t n = std::min(batch_size, task.examples - first);
       setup_.dataset->Gather(Split::kTrain, order_.data() + first, n, &augment, batch_);
       const double loss = replica_->Gradient(batch_, dropout);

@@ -1,6 +1,7 @@
 // The one local training loop.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -21,6 +22,8 @@ struct TrainingSetup {
   const Strategy* strategy = nullptr;
   std::string backend;
   uint64_t seed = 1;
+  const std::atomic<bool>* stop =
+      nullptr;  ///< once true, training and evaluation throw InterruptedError
 };
 
 /// Trains clients one after the other, on one device, reusing its memory from client to client. One

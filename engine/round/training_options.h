@@ -19,10 +19,10 @@ struct TrainingOptions {
   template <class V>
   void Visit(V& v) {
     v(epochs, "epochs", "Passes over a client's examples per round; 1 if steps is absent too.",
-      AtLeast(1));
+      Between(1, 1e9));
     v(steps, "steps",
       "Local steps per round, in place of epochs; a client with fewer batches starts over.",
-      AtLeast(1));
+      Between(1, 1e9));
     v(batch_size, "batch_size",
       "Examples per local step; 0 takes all of a client's. An epoch's last batch may be smaller.",
       AtLeast(0));

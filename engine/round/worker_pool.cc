@@ -2,15 +2,30 @@
 
 #include <ATen/Parallel.h>
 
+#include <string>
+#include <system_error>
+
+#include "engine/core/error.h"
+
 namespace flsim {
 
 WorkerPool::WorkerPool(int workers) {
-  for (int worker = 0; worker < workers; ++worker) {
-    threads_.emplace_back([this, worker] { Work(worker); });
+  try {
+    threads_.reserve(static_cast<size_t>(workers));
+    for (int worker = 0; worker < workers; ++worker) {
+      threads_.emplace_back([this, worker] { Work(worker); });
+    }
+  } catch (const std::system_error& error) {
+    const std::string started = std::to_string(threads_.size());
+    JoinAll();
+    throw ConfigError("runtime.workers: only " + started + " of " + std::to_string(workers) +
+                      " threads could be started (" + error.what() + "); ask for fewer");
   }
 }
 
-WorkerPool::~WorkerPool() {
+WorkerPool::~WorkerPool() { JoinAll(); }
+
+void WorkerPool::JoinAll() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;

@@ -15,6 +15,7 @@ namespace flsim {
 /// alone.
 class WorkerPool {
  public:
+  /// Throws ConfigError if the machine can't start so many threads.
   explicit WorkerPool(int workers);
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
@@ -30,6 +31,7 @@ class WorkerPool {
 
  private:
   void Work(int worker);
+  void JoinAll();
 
   std::vector<std::thread> threads_;
   std::mutex mutex_;
