@@ -92,8 +92,8 @@ class Cifar10 : public Dataset {
         "$FLSIM_DATA/cifar-10-batches-bin or $FLSIM_DATA, else data/cifar-10-batches-bin.");
       v(normalize, "normalize", "Per-channel mean and standard deviation of the pixels.");
       v(augment, "augment",
-        "Random changes to training pictures: crop (4 pixels of padding, then a 32x32 window), "
-        "flip (left to right, every second one).",
+        "Random changes to training pictures: crop (4 pixels of padding in the mean colour, which "
+        "is 0 after normalisation, then a 32x32 window), flip (left to right, every second one).",
         OneOf({"crop", "flip"}));
     }
     void Check(Problems& problems, const std::string& at) {

@@ -25,9 +25,11 @@ void ParallelFor(int threads, int64_t n, const Work& work) {
       }
     }
   };
+  const int64_t wanted = std::max<int64_t>(1, std::min<int64_t>(threads, n));
   std::vector<std::thread> others;
+  others.reserve(static_cast<size_t>(wanted - 1));  // so that only a thread's start can fail below
   try {
-    for (int64_t t = 1; t < std::min<int64_t>(threads, n); ++t) others.emplace_back(run);
+    for (int64_t t = 1; t < wanted; ++t) others.emplace_back(run);
   } catch (const std::system_error&) {
     // No more threads to be had: those that started share the work.
   }

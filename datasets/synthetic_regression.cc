@@ -100,8 +100,10 @@ class SyntheticRegression : public Dataset {
 
  private:
   void Allocate() {
-    const double bytes =
-        4.0 * static_cast<double>(options_.examples) * (static_cast<double>(options_.features) + 1);
+    const auto examples = static_cast<double>(options_.examples);
+    const auto features = static_cast<double>(options_.features);
+    // The data in float32; the coefficients and the order they are drawn in take 8 bytes each.
+    const double bytes = 4 * examples * (features + 1) + 16 * features;
     const double memory =
         static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
     const auto gib = [](double value) {

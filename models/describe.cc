@@ -15,12 +15,6 @@ const char* KindOf(const LayerSpec& spec) {
   return kKinds[spec.index()];
 }
 
-std::string ShapeText(const Shape& shape) {
-  std::string text;
-  for (const int64_t size : shape) text += (text.empty() ? "" : "x") + std::to_string(size);
-  return text;
-}
-
 /// 62006 as "62,006".
 std::string Grouped(int64_t number) {
   std::string text = std::to_string(number);
@@ -48,6 +42,12 @@ void AddRows(const Network& network, const std::vector<NetworkLayer>& layers,
 }
 
 }  // namespace
+
+std::string ShapeText(const Shape& shape) {
+  std::string text;
+  for (const int64_t size : shape) text += (text.empty() ? "" : "x") + std::to_string(size);
+  return text;
+}
 
 std::string DescribeNetwork(const Network& network) {
   std::vector<Row> rows = {{"layer", "kind", "output", "parameters"},

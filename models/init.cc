@@ -1,6 +1,7 @@
 // Initial parameters: drawn, or taken from a file.
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -79,6 +80,10 @@ void Take(const ParameterLayout& layout, const SafetensorsFile& file, const at::
                   Bracketed(tensor->sizes());
     } else {
       layout.View(flat, i).copy_(*tensor);
+      const float* data = SlotData(layout, i, flat);
+      if (!std::all_of(data, data + slot.size, [](float x) { return std::isfinite(x); })) {
+        problems += "\n  " + slot.name + ": has NaN or infinity among its numbers";
+      }
     }
   }
 }

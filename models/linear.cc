@@ -8,15 +8,13 @@ namespace {
 class LinearModel : public Model {
  public:
   using Options = ModelOptions;
-  LinearModel(const Options& options, const Context& context)
-      : options_(options), flat_(context.facts.input_shape.size() == 1) {
+  LinearModel(const Options& options, const Context& context) : options_(options) {
     if (context.facts.task != Task::kRegression) {
       throw ConfigError("model: linear is for regression, the data set has classes; use softmax");
     }
   }
 
   std::vector<Choice<Layer>> Layers() const override {
-    if (flat_) return LayersFromJson(Json::parse(R"([{"name": "linear", "id": "linear"}])"));
     return LayersFromJson(Json::parse(R"([
       "flatten",
       {"name": "linear", "id": "linear"}
@@ -26,7 +24,6 @@ class LinearModel : public Model {
 
  private:
   Options options_;
-  bool flat_;
 };
 
 FLSIM_REGISTER(Model, LinearModel, "linear", "Linear regression.");

@@ -17,12 +17,10 @@ class Mlp : public Model {
         Between(1, 16777216));
     }
   };
-  Mlp(const Options& options, const Context& context)
-      : options_(options), flat_(context.facts.input_shape.size() == 1) {}
+  Mlp(const Options& options, const Context&) : options_(options) {}
 
   std::vector<Choice<Layer>> Layers() const override {
-    Json list = Json::array();
-    if (!flat_) list.push_back("flatten");
+    Json list = Json::array({"flatten"});
     int number = 1;
     for (const int64_t units : options_.hidden) {
       list.push_back(
@@ -36,7 +34,6 @@ class Mlp : public Model {
 
  private:
   Options options_;
-  bool flat_;
 };
 
 FLSIM_REGISTER(Model, Mlp, "mlp",

@@ -6,12 +6,9 @@ namespace flsim {
 
 void RequireImages(const std::string& model, const DatasetFacts& facts) {
   if (facts.input_shape.size() == 3) return;
-  std::string shape;
-  for (const int64_t size : facts.input_shape) {
-    shape += (shape.empty() ? "" : ", ") + std::to_string(size);
-  }
   throw ConfigError("model: " + model +
-                    " needs images [channels, height, width], the data set gives [" + shape + "]");
+                    " needs images [channels, height, width], the data set gives [" +
+                    ShapeText(facts.input_shape) + "]");
 }
 
 }  // namespace flsim

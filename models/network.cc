@@ -15,13 +15,6 @@ namespace {
 /// Of parameters in a network and of values that a layer makes of one example: 8 GiB.
 constexpr int64_t kMaxElements = (int64_t{1} << 31) - 1;
 
-/// "16x5x5", "84".
-std::string ShapeText(const Shape& shape) {
-  std::string text;
-  for (const int64_t size : shape) text += (text.empty() ? "" : "x") + std::to_string(size);
-  return text;
-}
-
 /// The product, or -1 if it is above kMaxElements.
 int64_t CountOf(const Shape& shape) {
   int64_t count = 1;

@@ -49,13 +49,16 @@ void InitializeParameters(const Network& network, uint64_t seed, at::Tensor& par
                           at::Tensor& buffers);
 
 /// Takes the tensors of a safetensors file. Throws DataError naming the file and every tensor that
-/// is missing, of another shape or unknown.
+/// is missing, of another shape, unknown or not finite throughout.
 void LoadParameters(const Network& network, const std::string& path, at::Tensor& parameters,
                     at::Tensor& buffers);
 
 /// Writes parameters and buffers under PyTorch's names and shapes.
 void SaveParameters(const Network& network, const std::string& path, const at::Tensor& parameters,
                     const at::Tensor& buffers);
+
+/// "16x5x5", "84".
+std::string ShapeText(const Shape& shape);
 
 /// A table of layers, shapes and parameter counts, one line each.
 std::string DescribeNetwork(const Network& network);

@@ -8,8 +8,7 @@ namespace {
 class Softmax : public Model {
  public:
   using Options = ModelOptions;
-  Softmax(const Options& options, const Context& context)
-      : options_(options), flat_(context.facts.input_shape.size() == 1) {
+  Softmax(const Options& options, const Context& context) : options_(options) {
     if (context.facts.task != Task::kClassification) {
       throw ConfigError(
           "model: softmax is for classification, the data set's target is a number; use linear");
@@ -17,7 +16,6 @@ class Softmax : public Model {
   }
 
   std::vector<Choice<Layer>> Layers() const override {
-    if (flat_) return LayersFromJson(Json::parse(R"([{"name": "linear", "id": "linear"}])"));
     return LayersFromJson(Json::parse(R"([
       "flatten",
       {"name": "linear", "id": "linear"}
@@ -27,7 +25,6 @@ class Softmax : public Model {
 
  private:
   Options options_;
-  bool flat_;
 };
 
 FLSIM_REGISTER(Model, Softmax, "softmax", "Softmax (multinomial logistic) regression.");

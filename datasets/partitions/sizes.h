@@ -46,7 +46,7 @@ struct LabelPartitionOptions : PartitionOptions {
   void Visit(V& v) {
     PartitionOptions::Visit(v);
     v(bins, "bins", "Number of quantile bins that stand in for classes in a regression.",
-      Between(2, 65536));
+      Between(2, 1000));
   }
 };
 

@@ -10,7 +10,7 @@ std::unique_ptr<Replica> MakeTorchReplica(const Network& network, c10::Device de
 
 /// One linear layer with its closed-form gradient, on the CPU.
 std::unique_ptr<Replica> MakeLinearReplica(const Network& network, c10::Device device);
-/// Why the linear backend can't run the network ("is for ..."), or "".
+/// Why the linear backend can't run the network ("runs networks of ..."), or "".
 std::string WhyNotLinear(const Network& network);
 
 /// Sums of losses and hits over `n` examples from a network's outputs [n, network.outputs], in

@@ -115,6 +115,7 @@ class TorchReplica : public Replica {
   }
 
   at::Tensor Run(const std::vector<NetworkLayer>& layers, at::Tensor x) {
+    bool overwritable = false;  // never a ReLU's output: its backward pass reads it
     for (size_t i = 0; i < layers.size(); ++i) {
       const NetworkLayer& layer = layers[i];
       if (std::holds_alternative<Relu>(layer.spec)) {
@@ -122,9 +123,11 @@ class TorchReplica : public Replica {
         const bool pool_next =
             i + 1 < layers.size() && std::holds_alternative<MaxPool>(layers[i + 1].spec);
         if (pool_next) x = Run(layers[++i], x);
-        x = pool_next || (i > 0 && MayOverwrite(layers[i - 1].spec)) ? at::relu_(x) : at::relu(x);
+        x = pool_next || overwritable ? at::relu_(x) : at::relu(x);
+        overwritable = false;
       } else {
         x = Run(layer, x);
+        overwritable = MayOverwrite(layer.spec);
       }
     }
     return x;

@@ -30,6 +30,10 @@ const std::vector<Case>& EveryModel() {
           {"name": "avg_pool", "kernel": 2}, {"name": "group_norm", "groups": 2}, "dropout",
           "flatten", "relu", {"name": "linear", "features": 9}, "linear"]})",
        Images(10, 4)},
+      {R"({"name": "sequential", "layers": [
+          {"name": "conv", "channels": 4}, "relu", {"name": "max_pool", "kernel": 2}, "relu",
+          "flatten", "linear"]})",
+       Images(10, 4)},
   };
   return cases;
 }

@@ -161,5 +161,30 @@ TEST_CASE("a file for another model is refused with every tensor that does not f
                      "  fc2.bias: missing; expected [3]");
 }
 
+TEST_CASE("a file with NaN or infinity is refused with the tensors that hold them") {
+  const Network network = BuildLayers(R"(["batch_norm", "linear"])", Features(3, 2));
+  for (const float bad : {NAN, INFINITY, -INFINITY}) {
+    INFO(bad);
+    const Initial initial = Initialize(network, 1);
+    const int last = static_cast<int>(network.parameters.slots().size()) - 1;
+    // The last number of the last parameter and of the first buffer.
+    Fill(network.parameters.View(initial.parameters, last).narrow(0, 1, 1), bad);
+    Fill(network.buffers.View(initial.buffers, 0).narrow(0, 2, 1), bad);
+    const TempFile file;
+    SaveParameters(network, file.path(), initial.parameters, initial.buffers);
+    Initial loaded;
+    std::string error;
+    try {
+      LoadParameters(network, file.path(), loaded.parameters, loaded.buffers);
+    } catch (const DataError& caught) {
+      error = caught.what();
+    }
+    CHECK(error == file.path() +
+                       " does not fit the model\n"
+                       "  1.bias: has NaN or infinity among its numbers\n"
+                       "  0.running_mean: has NaN or infinity among its numbers");
+  }
+}
+
 }  // namespace
 }  // namespace flsim
