@@ -57,7 +57,8 @@ int Main(int argc, char** argv) {
   app.add_option("--out", run.out, "The run folder; by default output.dir/name");
   app.add_flag("--resume", run.resume, "Goes on with the run in the folder, to the same bits");
   app.add_flag("--force", run.force, "Replaces the run in the folder")->excludes("--resume");
-  app.add_option("--progress", run.progress, "bar on a terminal, else plain lines, or none")
+  app.add_option("--progress", run.progress,
+                 "bar on a terminal, else plain lines, or none (prints errors only)")
       ->check(CLI::IsMember({"bar", "plain", "none"}));
 
   ConfigFlags config;

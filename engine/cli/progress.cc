@@ -26,11 +26,9 @@ class State {
   explicit State(int64_t rounds) : rounds_(rounds) {}
 
   void Take(const RoundRecord& record) {
-    if (first_round_ < 0) {
-      // Time is measured from the first record on; a resumed run has rounds behind it.
-      first_round_ = record.round == 0 ? 0 : record.round - 1;
+    if (first_round_ < 0) {  // of a resumed run, rounds are behind it
+      first_round_ = record.round;
       start_ = Clock::now();
-      if (record.round > 0) return Remember(record);
     }
     Remember(record);
   }

@@ -112,7 +112,9 @@ std::string ClosingText(const Experiment& experiment, const RunResult& result,
   if (!chart.empty())
     text << "\n  " << (history.of_test() ? "test" : "train") << " loss by round\n" << chart;
   text << ShowCoefficients(experiment, result.state) << "\n";
-  row("status", summary.status + (summary.reason.empty() ? "" : ": " + summary.reason));
+  row("status", summary.status == "diverged" ? "diverged: " + summary.reason
+                : summary.reason.empty()     ? summary.status
+                                             : summary.reason);
   row("final", ShowMetrics(summary.final_metrics));
   if (!summary.best_metrics.is_null()) row("best", ShowMetrics(summary.best_metrics));
   row("time",

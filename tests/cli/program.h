@@ -32,6 +32,9 @@ class Program {
     std::vector<std::string> all = {"./flsim"};
     all.insert(all.end(), arguments.begin(), arguments.end());
     const std::string out = folder_ / "out", err = folder_ / "err";
+    // Made here: a child may be killed before it could.
+    WriteFileAtomically(out, "");
+    WriteFileAtomically(err, "");
     child_ = fork();
     if (child_ < 0) throw std::runtime_error("can't fork");
     if (child_ != 0) return;

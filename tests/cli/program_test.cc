@@ -242,6 +242,7 @@ TEST_CASE("Ctrl-C writes a checkpoint and ends with 130") {
   while (program.Running() && std::filesystem::file_size(out + "/rounds.jsonl") == 0) {
   }
   program.Signal(SIGINT);
+  program.Signal(SIGTERM);  // as timeout does, which signals the process and its group
   const ProgramResult result = program.Wait();
   CHECK(result.exit_code == 130);
   CHECK(result.err.find("checkpoint written, go on with --resume") != std::string::npos);
