@@ -2,33 +2,18 @@
 #include <ATen/ops/full.h>
 
 #include <catch2/catch.hpp>
-#include <cstdlib>
-#include <filesystem>
 
 #include "engine/core/safetensors.h"
 #include "tests/models/make.h"
+#include "tests/temp_folder.h"
 
 namespace flsim {
 namespace {
 
 /// A file in a fresh folder, removed at the end.
-class TempFile {
- public:
-  TempFile() {
-    const char* place = std::getenv("TEST_TMPDIR");
-    folder_ = std::string(place != nullptr ? place : "/tmp") + "/flsim-XXXXXX";
-    REQUIRE(mkdtemp(folder_.data()) != nullptr);
-  }
-  ~TempFile() {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-  }
-  TempFile(const TempFile&) = delete;
-  TempFile& operator=(const TempFile&) = delete;
-  std::string path() const { return folder_ + "/model.safetensors"; }
-
- private:
-  std::string folder_;
+struct TempFile {
+  TempFolder folder;
+  std::string path() const { return folder / "model.safetensors"; }
 };
 
 struct Initial {
