@@ -27,4 +27,23 @@ std::vector<int32_t> QuantileBins(const std::vector<float>& targets, int32_t bin
   return labels;
 }
 
+std::pair<Partition, Partition> HoldOut(const Partition& partition, double fraction,
+                                        uint64_t seed) {
+  Partition training{{0}, {}}, held_out{{0}, {}};
+  std::vector<int64_t> order;
+  for (int64_t client = 0; client < partition.clients(); ++client) {
+    const int64_t size = partition.size(client);
+    order.assign(partition.begin(client), partition.begin(client) + size);
+    Rng(seed, {"held_out", 0, static_cast<uint64_t>(client)}).Shuffle(order.data(), size);
+    const auto held = std::min(size - 1, static_cast<int64_t>(fraction * static_cast<double>(size)));
+    std::sort(order.begin(), order.begin() + held);
+    std::sort(order.begin() + held, order.end());
+    held_out.indices.insert(held_out.indices.end(), order.begin(), order.begin() + held);
+    held_out.offsets.push_back(static_cast<int64_t>(held_out.indices.size()));
+    training.indices.insert(training.indices.end(), order.begin() + held, order.end());
+    training.offsets.push_back(static_cast<int64_t>(training.indices.size()));
+  }
+  return {std::move(training), std::move(held_out)};
+}
+
 }  // namespace flsim

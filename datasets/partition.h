@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/core/registry.h"
@@ -63,6 +64,11 @@ struct PartitionOptions {
 /// The number of a regression target's quantile bin (0 .. bins - 1) for each example; bins differ
 /// by at most one example in size and ties are broken by position.
 std::vector<int32_t> QuantileBins(const std::vector<float>& targets, int32_t bins);
+
+/// Splits each client's examples at random into what it trains on, at least one, and floor(fraction
+/// of them) that it is evaluated on: (training, held out), both in ascending order within a client.
+/// 0 < fraction < 1; a client may have none held out.
+std::pair<Partition, Partition> HoldOut(const Partition& partition, double fraction, uint64_t seed);
 
 /// Writes the contract's partition file: safetensors with int64 `offsets` and `indices`, metadata
 /// `dataset`, `hash`.

@@ -11,10 +11,15 @@ Replica::Replica(const Network& network, c10::Device device)
       buffers(Zeros(network.buffers.size(), device)),
       gradient(Zeros(network.parameters.size(), device)) {}
 
+at::Tensor Replica::Features(const at::Tensor& parameters, const Batch& batch) {
+  throw InternalError("this backend does not give features");
+}
+
 std::vector<std::string> BackendNames() { return {"auto", "linear", "torch"}; }
 
-std::string ResolveBackend(const std::string& name, const Network& network) {
-  const std::string linear_refuses = WhyNotLinear(network);
+std::string ResolveBackend(const std::string& name, const Network& network, bool needs_features) {
+  const std::string linear_refuses =
+      needs_features ? "can't give the strategy the features that it needs" : WhyNotLinear(network);
   if (name == "auto") return linear_refuses.empty() ? "linear" : "torch";
   if (name == "linear" && !linear_refuses.empty()) {
     throw ConfigError("runtime.backend: linear " + linear_refuses + "; use auto or torch");

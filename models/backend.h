@@ -1,8 +1,10 @@
 // A backend runs a network: loss and gradient of a batch, and evaluation.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "datasets/dataset.h"
 #include "models/network.h"
@@ -16,6 +18,10 @@ struct EvaluationSums {
   int64_t correct = 0;  ///< classification: examples whose largest output is their class
 };
 
+/// A scalar term of a batch's loss as a function of its features (see Replica::Features()), which
+/// are part of the graph; undefined where there is no term.
+using FeatureLoss = std::function<at::Tensor(const at::Tensor& features)>;
+
 /// A worker's own copy of the model with everything needed to train it. The flat vectors below are
 /// the model: change them and the next call uses the new values. Not thread-safe; one per worker.
 class Replica {
@@ -26,10 +32,15 @@ class Replica {
   at::Tensor buffers;     ///< float32 [network.buffers.size()]
   at::Tensor gradient;    ///< float32 [network.parameters.size()]
 
-  /// Mean loss of the batch in training mode (cross-entropy, or squared error); its gradient goes
-  /// to `gradient`, replacing what was there. Batch statistics go to `buffers`. Dropout draws from
-  /// `rng`.
-  virtual double Gradient(const Batch& batch, Rng& rng) = 0;
+  /// Mean loss of the batch in training mode (cross-entropy, or squared error), `feature_loss`
+  /// included if given; its gradient goes to `gradient`, replacing what was there. Batch statistics
+  /// go to `buffers`. Dropout draws from `rng`.
+  virtual double Gradient(const Batch& batch, Rng& rng,
+                          const FeatureLoss* feature_loss = nullptr) = 0;
+
+  /// The batch's features at other parameters: the input of the network's last layer, float32
+  /// [n, d], in evaluation mode, without a graph. May be called from within a FeatureLoss.
+  virtual at::Tensor Features(const at::Tensor& parameters, const Batch& batch);
 
   /// Evaluation mode: no dropout, running statistics.
   virtual EvaluationSums Evaluate(const Batch& batch) = 0;
@@ -43,8 +54,10 @@ class Replica {
 std::vector<std::string> BackendNames();
 
 /// The backend that `name` stands for with this network: itself, or for "auto" the fastest that can
-/// run it. Throws ConfigError with the reason if it can't.
-std::string ResolveBackend(const std::string& name, const Network& network);
+/// run it. `needs_features`: it has to have Features() and to take a FeatureLoss. Throws
+/// ConfigError with the reason if it can't.
+std::string ResolveBackend(const std::string& name, const Network& network,
+                           bool needs_features = false);
 
 /// A replica on `device`; `network` must outlive it. `backend` comes from ResolveBackend.
 std::unique_ptr<Replica> MakeReplica(const std::string& backend, const Network& network,

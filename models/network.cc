@@ -41,6 +41,7 @@ class Builder {
                 std::vector<NetworkLayer>& out) {
     for (size_t i = 0; i < list.size(); ++i) {
       NetworkLayer layer;
+      layer.kind = list[i].name;
       layer.spec = list[i].Make({})->spec;
       layer.input = std::move(shape);
       const std::string place = path + "[" + std::to_string(i) + "]";
@@ -76,18 +77,20 @@ class Builder {
     }
   }
 
-  int AddTensor(ParameterLayout& layout, const std::string& name, const Shape& shape) {
+  int AddTensor(ParameterLayout& layout, const NetworkLayer& layer, const char* tensor,
+                const Shape& shape) {
+    const std::string name = layer.id + tensor;
     const int64_t count = CountOf(shape);
     if (count < 0 || layout.size() > kMaxElements - count) {
       Refuse(name + " has " + ShapeText(shape) + " elements; a network may have at most " +
              std::to_string(kMaxElements) + " in all");
     }
-    return layout.Add(name, shape);
+    return layout.Add(name, shape, layer.kind);
   }
 
   void AddWeights(NetworkLayer& layer, const Shape& weight, bool bias) {
-    layer.weight = AddTensor(network_.parameters, layer.id + ".weight", weight);
-    if (bias) layer.bias = AddTensor(network_.parameters, layer.id + ".bias", {weight[0]});
+    layer.weight = AddTensor(network_.parameters, layer, ".weight", weight);
+    if (bias) layer.bias = AddTensor(network_.parameters, layer, ".bias", {weight[0]});
   }
 
   void NeedImage(const NetworkLayer& layer) const {
@@ -164,8 +167,8 @@ class Builder {
   void Add(const BatchNorm&, NetworkLayer& layer, const std::string&) {
     layer.output = layer.input;
     AddWeights(layer, {layer.input[0]}, true);
-    layer.running_mean = AddTensor(network_.buffers, layer.id + ".running_mean", {layer.input[0]});
-    layer.running_var = AddTensor(network_.buffers, layer.id + ".running_var", {layer.input[0]});
+    layer.running_mean = AddTensor(network_.buffers, layer, ".running_mean", {layer.input[0]});
+    layer.running_var = AddTensor(network_.buffers, layer, ".running_var", {layer.input[0]});
   }
 
   void Add(const Residual& residual, NetworkLayer& layer, const std::string& place) {

@@ -18,6 +18,7 @@ using Shape = std::vector<int64_t>;  ///< of one example, without the batch: {ch
 /// where absent.
 struct NetworkLayer {
   std::string id;
+  std::string kind;  ///< its name in a config: "conv"
   LayerSpec spec;
   Shape input, output;
   int weight = -1, bias = -1;

@@ -20,9 +20,5 @@ class FedAvg : public Strategy {
 FLSIM_REGISTER(Strategy, FedAvg, "fedavg",
                "Weighted mean of the clients' models (McMahan et al., 2017).");
 
-FLSIM_ALIAS(Strategy, fedavgm, "fedavgm", "fedavg", "server_optimizer",
-            Json{{"name", "sgd"}, {"momentum", 0.9}},
-            "FedAvg with server momentum (Hsu et al., 2019).");
-
 }  // namespace
 }  // namespace flsim

@@ -1,83 +1,95 @@
 // A strategy is a federated algorithm: what a client adds to plain local training and what the
-// server does with the aggregate, both halves in one file. Client hooks are const; all state is
-// handed in.
+// server does with the aggregate, both halves in one file. Hooks are const; all state is handed in.
+//
+// A round, as strategies see it, for each client of the cohort:
+//   task.parameters = state.parameters;  Start(task);  Train(task);
+//   update.delta = state.parameters - task.parameters;  Finish(task, update);
+// then, once the aggregator has folded the updates:  UpdateServer(state, aggregate, optimizer).
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
-#include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "engine/core/registry.h"
+#include "strategies/training_options.h"
+#include "strategies/client_task.h"
+#include "strategies/server_optimizer.h"
 
 namespace flsim {
 
-/// Everything the server carries from round to round; a checkpoint holds exactly this.
-struct ServerState {
-  int64_t round = 0;      ///< rounds done
-  at::Tensor parameters;  ///< w, float32 [P]: the global model
-  at::Tensor buffers;     ///< float32 [B]: state that is not trained (running statistics)
-  std::map<std::string, at::Tensor>
-      tensors;  ///< of strategies and server optimizers, by name: float32, 1-d
-};
-
-/// One client's training in one round, as strategies see it.
-struct ClientTask {
-  explicit ClientTask(const ServerState& server) : server(server) {}
-
-  const ServerState& server;
-  int64_t client = 0;
-  int64_t round = 0;
-  int64_t examples = 0;   ///< n_k, the client's examples
-  at::Tensor parameters;  ///< w, float32 [P]: the local model, in training
-  double lr = 0;          ///< this round's client learning rate
-  int64_t steps = 0;      ///< local steps done
-  int64_t examples_seen = 0;
-  double loss_sum = 0;  ///< over examples seen, each at the time it was seen
-};
-
-/// What a client sends back, or (from an aggregator) the aggregate of a cohort's.
-struct Update {
-  at::Tensor delta;    ///< w0 - w, float32 [P]: the pseudo-gradient
-  at::Tensor buffers;  ///< float32 [B]
-  int64_t examples = 0;
-  double squared_norm = 0;  ///< ||delta||^2
-};
-
-/// Turns the aggregate into the next global model.
-class ServerOptimizer {
- public:
-  static constexpr const char* kKind = "server_optimizer";
-  struct Context {};
-  virtual ~ServerOptimizer() = default;
-  /// Moves state.parameters against `delta`; state of its own lives in state.tensors.
-  virtual void Step(ServerState& state, const at::Tensor& delta) const = 0;
+/// What a strategy can't do without. The experiment provides it or refuses the combination.
+struct StrategyNeeds {
+  /// Update::weight means something to it: the aggregator has to be a mean by examples.
+  bool weights = false;
+  /// Defines FeatureLoss(): the backend has to give the network's features.
+  bool features = false;
+  /// ClientTask::cohort_gradient: every client of the cohort is asked for its full gradient first.
+  bool cohort_gradient = false;
+  /// Start() or Finish() ask for losses or full gradients: replaying recorded updates needs the
+  /// data.
+  bool data = false;
+  /// Personalize() gives each client a model of its own: clients are evaluated, each on a part of
+  /// its examples that is held out.
+  bool personal = false;
+  /// Running statistics stay with the client.
+  bool local_buffers = false;
+  /// Epochs of training on the client's examples before its model is evaluated, unless
+  /// evaluation.fine_tune_epochs says otherwise.
+  int64_t fine_tune_epochs = 0;
+  /// For the count of bytes: vectors [P] that the server sends each client beside the model, and
+  /// parameters that never leave the client.
+  int64_t vectors_down = 0, parameters_kept = 0;
 };
 
 class Strategy {
  public:
   static constexpr const char* kKind = "strategy";
-  struct Context {};
+  struct Context {
+    const ParameterLayout* parameters = nullptr;  ///< outlives the strategy
+    TrainingOptions training;
+  };
   virtual ~Strategy() = default;
 
-  /// Before the first round.
+  virtual StrategyNeeds Needs() const { return {}; }
+
+  /// Sizes of the float32 vectors that each client keeps from one of its rounds to the next.
+  virtual std::vector<int64_t> ClientState() const { return {}; }
+
+  /// Before the first round; state.parameters is the initial model.
   virtual void InitState(ServerState& state) const {}
 
+  /// Before local training; task.parameters is the global model and may be changed.
+  virtual void Start(ClientTask& task) const {}
+
+  /// Local training: by default one plain run.
+  virtual void Train(ClientTask& task) const { task.local.Run(task, {}); }
+
   /// Once per local step, after the gradient of the batch and before clipping and the optimizer
-  /// step.
+  /// step. The gradient [P] does not hold weight decay yet.
   virtual void CorrectGradient(const ClientTask& task, const at::Tensor& gradient) const {}
 
-  /// After local training: `update` holds delta and buffers and may be changed.
-  virtual void Finish(const ClientTask& task, Update& update) const {}
+  /// A term that joins the loss of a batch, as a function of the batch's features (the input of the
+  /// network's last layer, float32 [n, d], part of the graph): a scalar. Called once per local step
+  /// if Needs().features.
+  virtual at::Tensor FeatureLoss(const ClientTask& task, const at::Tensor& features) const {
+    return {};
+  }
 
-  /// By default one step of the server optimizer.
-  virtual void UpdateServer(ServerState& state, const Update& aggregate,
+  /// After local training: `update` holds delta, buffers and weight and may be changed; what it
+  /// lends stays valid until the update is folded. Also called when recorded updates are replayed,
+  /// where there was no Train().
+  virtual void Finish(ClientTask& task, Update& update) const {}
+
+  /// By default one step of the server optimizer along the aggregate, which may be overwritten.
+  virtual void UpdateServer(ServerState& state, Aggregate& aggregate,
                             const ServerOptimizer& optimizer) const {
     optimizer.Step(state, aggregate.delta);
   }
+
+  /// Turns task.parameters (the global model) into the model that the client is evaluated with.
+  /// task.state is what the client kept; task.local must not be used.
+  virtual void Personalize(ClientTask& task) const {}
 };
 
 }  // namespace flsim

@@ -28,6 +28,9 @@ int ValidateCommand(const ConfigFlags& flags, bool resolved);
 /// Draws the partition, prints its statistics and, with `out`, writes it.
 int PartitionCommand(const ConfigFlags& flags, const std::string& out);
 
+/// Replays recorded updates under the config's strategy; see engine/experiment/replay.h.
+int ReplayCommand(const ConfigFlags& flags, const std::string& updates, const std::string& out);
+
 int ListCommand(const std::string& kind);
 int DescribeCommand(const std::string& kind, const std::string& name);
 int SchemaCommand(bool markdown);

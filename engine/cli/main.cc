@@ -63,7 +63,7 @@ int Main(int argc, char** argv) {
 
   ConfigFlags config;
   bool resolved = false, markdown = false;
-  std::string out, kind, name;
+  std::string out, updates, kind, name;
   auto* validate =
       app.add_subcommand("validate", "Reports every problem of a config; reads no data");
   AddConfigFlags(validate, config, /*required=*/true);
@@ -73,6 +73,11 @@ int Main(int argc, char** argv) {
   AddConfigFlags(partition, config, /*required=*/true);
   partition->add_option("--out", out,
                         "Safetensors file to write, for partition {\"name\": \"file\"}");
+  auto* replay = app.add_subcommand(
+      "replay", "Applies the config's strategy, aggregator and server optimizer to recorded updates");
+  AddConfigFlags(replay, config, /*required=*/true);
+  replay->add_option("--updates", updates, "A run folder with recorded updates")->required();
+  replay->add_option("--out", out, "Folder to write global-0000.safetensors, ... to")->required();
   auto* list = app.add_subcommand("list", "Lists the components");
   list->add_option("kind", kind, "strategy, dataset, model, ...");
   auto* describe = app.add_subcommand("describe", "Tells what a component is and its options");
@@ -89,6 +94,7 @@ int Main(int argc, char** argv) {
   }
   if (*validate) return ValidateCommand(config, resolved);
   if (*partition) return PartitionCommand(config, out);
+  if (*replay) return ReplayCommand(config, updates, out);
   if (*list) return ListCommand(kind);
   if (*describe) return DescribeCommand(kind, name);
   if (*schema) return SchemaCommand(markdown);

@@ -1,43 +1,18 @@
 // flsim --config F: the run itself.
 #include <unistd.h>
 
-#include <atomic>
-#include <csignal>
-#include <cstdint>
 #include <cstdio>
-#include <ctime>
 #include <filesystem>
 #include <iostream>
 
 #include "engine/cli/commands.h"
 #include "engine/cli/progress.h"
+#include "engine/cli/signals.h"
 #include "engine/cli/summary.h"
 #include "engine/experiment/run.h"
 
 namespace flsim {
 namespace {
-
-std::atomic<bool> g_stop{false};
-
-int64_t Milliseconds() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1000000;
-}
-
-std::atomic<int64_t> g_stopped_at_ms{0};
-
-/// The first signal asks for a checkpoint and an orderly end; one that comes a second or more later
-/// ends the process at once. Sooner ones are the same wish: `timeout` and shells send it twice.
-void Stop(int signal) {
-  const int64_t now = Milliseconds();
-  if (!g_stop.exchange(true)) {
-    g_stopped_at_ms = now;
-  } else if (now - g_stopped_at_ms >= 1000) {
-    std::signal(signal, SIG_DFL);
-    std::raise(signal);
-  }
-}
 
 ExistingRun Existing(const RunFlags& flags) {
   if (flags.resume) return ExistingRun::kResume;
@@ -61,15 +36,12 @@ int RunCommand(const RunFlags& flags) {
   experiment.Load();
   if (!quiet) std::fprintf(stderr, "%s\n", DataLine(experiment).c_str());
 
-  std::signal(SIGINT, Stop);
-  std::signal(SIGTERM, Stop);
-  std::signal(SIGHUP, Stop);
-  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe ends the progress, not the run
+  StopOnSignals();
   History history;
   std::vector<RecordSink*> sinks = {&history};
   auto console = MakeProgress(progress, config.rounds);
   if (console) sinks.push_back(console.get());
-  const RunResult result = Run(experiment, folder, sinks, g_stop);
+  const RunResult result = Run(experiment, folder, sinks, StopRequested());
   console.reset();
 
   const RunSummary& summary = result.summary;

@@ -4,14 +4,21 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 namespace flsim {
 
+/// Consecutive elements of the flat vector.
+struct ParameterRange {
+  int64_t begin = 0, size = 0;
+};
+
 /// One named tensor inside the flat vector.
 struct ParameterSlot {
-  std::string name;  ///< as PyTorch names it: "conv1.weight"
+  std::string name;   ///< as PyTorch names it: "conv1.weight"
+  std::string layer;  ///< the kind of layer that it belongs to: "conv", "group_norm", ...
   std::vector<int64_t> shape;
   int64_t offset = 0;  ///< in elements
   int64_t size = 0;    ///< in elements
@@ -21,7 +28,7 @@ struct ParameterSlot {
 class ParameterLayout {
  public:
   /// Adds a tensor at the end; returns its index.
-  int Add(const std::string& name, std::vector<int64_t> shape);
+  int Add(const std::string& name, std::vector<int64_t> shape, const std::string& layer = "");
   const std::vector<ParameterSlot>& slots() const { return slots_; }
   const ParameterSlot& operator[](int index) const { return slots_[static_cast<size_t>(index)]; }
   /// Total number of elements.
@@ -29,6 +36,12 @@ class ParameterLayout {
 
   /// The slot's elements of `flat` as a tensor of its shape that shares memory with `flat`.
   at::Tensor View(const at::Tensor& flat, int index) const;
+
+  /// Where the tensors lie that `wanted` holds for, neighbours joined, in increasing order.
+  std::vector<ParameterRange> Ranges(
+      const std::function<bool(const ParameterSlot&)>& wanted) const;
+  /// All that `ranges` (in increasing order) leave out.
+  std::vector<ParameterRange> Complement(const std::vector<ParameterRange>& ranges) const;
 
  private:
   std::vector<ParameterSlot> slots_;

@@ -8,29 +8,33 @@
 namespace flsim {
 namespace {
 
-constexpr const char* kFormat = "flsim-checkpoint-1";
+constexpr const char* kFormat = "flsim-checkpoint-2";
 constexpr const char* kStatePrefix = "state.";
 
 bool IsMetrics(const Json& json) { return json.is_null() || json.is_object(); }
 
 /// Of the bytes of all tensors and the record of the run.
 std::string ContentHash(const SafetensorsFile& file, const std::string& run) {
-  std::string hashes = Sha256(run);
+  // By name: a file has its tensors in an order of its own.
+  std::map<std::string, std::string> hashes;
   for (const auto& [name, tensor] : file.tensors) {
-    hashes += Sha256({static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()});
+    hashes[name] = Sha256({static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()});
   }
-  return Sha256(hashes);
+  std::string all = Sha256(run);
+  for (const auto& [name, hash] : hashes) all += hash;
+  return Sha256(all);
 }
 
 }  // namespace
 
-void SaveCheckpoint(const std::string& path, const ServerState& state, const RunProgress& progress,
-                    const std::string& data_hash) {
+void SaveCheckpoint(const std::string& path, const ServerState& state, ClientStore& store,
+                    const RunProgress& progress, const std::string& data_hash) {
   SafetensorsFile file;
   file.tensors.emplace_back("parameters", state.parameters);
   if (state.buffers.numel() > 0) file.tensors.emplace_back("buffers", state.buffers);
   for (const auto& [name, tensor] : state.tensors)
     file.tensors.emplace_back(kStatePrefix + name, tensor);
+  store.Save(file);
   const Json run = {{"round", state.round},
                     {"wall_s", progress.wall_s},
                     {"train_wall_s", progress.train_wall_s},
@@ -42,10 +46,11 @@ void SaveCheckpoint(const std::string& path, const ServerState& state, const Run
                    {"content", ContentHash(file, run.dump())},
                    {"run", run.dump()}};
   WriteSafetensors(path, file);
+  store.Saved();
 }
 
-Checkpoint LoadCheckpoint(const std::string& path, const Network& network,
-                          const std::string& data_hash) {
+Checkpoint LoadCheckpoint(const std::string& path, const Network& network, int64_t clients,
+                          const std::string& data_hash, ClientStore& store) {
   const SafetensorsFile file = ReadSafetensors(path);
   const auto refuse = [&](const std::string& why) {
     throw DataError(path + ": " + why + "; start over with --force");
@@ -70,6 +75,8 @@ Checkpoint LoadCheckpoint(const std::string& path, const Network& network,
   checkpoint.state.parameters = vector("parameters", network.parameters.size());
   checkpoint.state.buffers = network.buffers.size() > 0 ? vector("buffers", network.buffers.size())
                                                         : Zeros(0, c10::Device(c10::kCPU));
+  checkpoint.state.clients = clients;
+  store.Load(file, path, clients);
   const std::string prefix = kStatePrefix;
   for (const auto& [name, tensor] : file.tensors) {
     if (name.rfind(prefix, 0) == 0) checkpoint.state.tensors[name.substr(prefix.size())] = tensor;

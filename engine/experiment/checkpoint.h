@@ -1,11 +1,13 @@
-// Checkpoints: one safetensors file that holds everything a run needs to go on with the same bits.
+// Checkpoints: one safetensors file that holds everything a run needs to go on with the same bits,
+// but for the state of clients that has spilled into the store's own file.
 #pragma once
 
 #include <string>
 
 #include "engine/core/json.h"
+#include "engine/round/client_store.h"
 #include "models/network.h"
-#include "strategies/strategy.h"
+#include "strategies/server_state.h"
 
 namespace flsim {
 
@@ -24,11 +26,12 @@ struct Checkpoint {
 
 /// Writes atomically: a crash leaves the previous checkpoint. `data_hash`: of data set and
 /// partition.
-void SaveCheckpoint(const std::string& path, const ServerState& state, const RunProgress& progress,
-                    const std::string& data_hash);
+void SaveCheckpoint(const std::string& path, const ServerState& state, ClientStore& store,
+                    const RunProgress& progress, const std::string& data_hash);
 
-/// Throws DataError if the file is damaged, belongs to another network or was made with other data.
-Checkpoint LoadCheckpoint(const std::string& path, const Network& network,
-                          const std::string& data_hash);
+/// Fills `store`, which is empty. Throws DataError if the file is damaged, belongs to another network
+/// or was made with other data.
+Checkpoint LoadCheckpoint(const std::string& path, const Network& network, int64_t clients,
+                          const std::string& data_hash, ClientStore& store);
 
 }  // namespace flsim

@@ -21,6 +21,16 @@ std::string DefaultModel(const Json& experiment) {
   return facts.input_shape.size() == 3 ? "lenet" : "softmax";
 }
 
+/// A cosine falls over the experiment's rounds, unless it says over how many. Spelled out, so that
+/// a run that is resumed with more rounds keeps its schedule or is refused.
+void GiveRounds(Json& block, const char* key, const Json& rounds) {
+  if (!block.is_object() || !block.contains(key)) return;
+  Json& schedule = block[key];
+  if (schedule == "cosine") schedule = {{"name", "cosine"}};
+  if (!schedule.is_object() || schedule.value("name", Json()) != "cosine") return;
+  if (!schedule.contains("rounds")) schedule["rounds"] = rounds;
+}
+
 void AddDifferences(const Json& before, const Json& after, const std::string& path,
                     std::vector<std::string>& out) {
   const Json none;
@@ -80,6 +90,12 @@ ExperimentConfig ParseConfig(Json json, Problems& problems) {
     if (model.is_object() && !model.contains("name")) model["name"] = DefaultModel(json);
   }
   ExperimentConfig config;
+  if (json.is_object()) {
+    Json rounds = json.value("rounds", Json(config.rounds));
+    if (rounds == 0) rounds = 1;
+    GiveRounds(json, "server_lr_schedule", rounds);
+    if (json.contains("training")) GiveRounds(json["training"], "lr_schedule", rounds);
+  }
   ReadOptions(config, json, "", problems);
   return config;
 }

@@ -7,7 +7,7 @@
 
 #include "datasets/dataset.h"
 #include "datasets/partition.h"
-#include "engine/round/training_options.h"
+#include "strategies/training_options.h"
 #include "models/backend.h"
 #include "models/model.h"
 #include "strategies/aggregator.h"
@@ -18,7 +18,9 @@ namespace flsim {
 
 struct EvaluationOptions {
   int64_t every = 1, batch_size = 500;
-  std::string clients = "none";
+  std::optional<std::string> clients;
+  std::optional<double> held_out;
+  std::optional<int64_t> fine_tune_epochs;
   template <class V>
   void Visit(V& v) {
     v(every, "every",
@@ -27,8 +29,18 @@ struct EvaluationOptions {
       AtLeast(0));
     v(batch_size, "batch_size", "Examples per forward pass.", Between(1, 1000000));
     v(clients, "clients",
-      "Whose own examples the model is evaluated on too: nobody's, the cohort's, or all clients'.",
+      "Whose own examples a model is evaluated on too: nobody's, the cohort's, or all clients'. If "
+      "absent: all for a personalised strategy (each client's own model), else none.",
       OneOf({"none", "cohort", "all"}));
+    v(held_out, "held_out",
+      "The part of each client's examples that is kept out of training and that clients are "
+      "evaluated on; 0: they are evaluated on what they train on. If absent: 0.2 for a "
+      "personalised strategy, else 0.",
+      FromBelow(0, 1));
+    v(fine_tune_epochs, "fine_tune_epochs",
+      "Epochs that each client trains its model on its own examples before it is evaluated on "
+      "them; the global model stays as it is. If absent: what the strategy asks for, mostly 0.",
+      Between(0, 1e9));
   }
 };
 
@@ -36,6 +48,7 @@ struct RuntimeOptions {
   std::vector<std::string> devices = {"cpu"};
   int64_t workers = 0;
   std::string backend = "auto";
+  int64_t client_state_mb = 1024;
   template <class V>
   void Visit(V& v) {
     v(devices, "devices", "Where clients are trained: a list of devices, or \"auto\".");
@@ -44,6 +57,10 @@ struct RuntimeOptions {
       Between(0, 1024));
     v(backend, "backend", "What runs the model; auto takes the fastest that can.",
       OneOf(BackendNames()));
+    v(client_state_mb, "client_state_mb",
+      "Memory, in units of 1,048,576 bytes, for what clients keep from round to round; the rest lies "
+      "in a memory-mapped file of the run folder. Does not change the results.",
+      Between(0, 1e9));
   }
 };
 
@@ -75,7 +92,10 @@ struct ExperimentConfig {
   TrainingOptions training;
   Choice<Strategy> strategy{"fedavg"};
   Choice<Aggregator> aggregator{"mean"};
+  std::vector<Choice<PreAggregation>> pre_aggregation;
   Choice<ServerOptimizer> server_optimizer{"sgd"};
+  Choice<Schedule> server_lr_schedule{"constant"};
+  std::optional<std::string> buffers;
   EvaluationOptions evaluation;
   RuntimeOptions runtime;
   OutputOptions output;
@@ -94,7 +114,16 @@ struct ExperimentConfig {
     v(training, "training", "Local training.");
     v(strategy, "strategy", "The federated algorithm.");
     v(aggregator, "aggregator", "How updates are folded into one.");
+    v(pre_aggregation, "pre_aggregation",
+      "What is done to the cohort's updates, in this order, before the aggregator sees them.");
     v(server_optimizer, "server_optimizer", "How the aggregate moves the global model.");
+    v(server_lr_schedule, "server_lr_schedule",
+      "How the server optimizer's learning rate changes from round to round.");
+    v(buffers, "buffers",
+      "Running statistics (batch_norm) of the clients: averaged; local, where each client keeps its "
+      "own and the average only serves to evaluate the global model; or refused. If absent: local "
+      "for fedbn, else average.",
+      OneOf({"average", "local", "refuse"}));
     v(evaluation, "evaluation", "When and on what the global model is evaluated.");
     v(runtime, "runtime", "Devices and workers.");
     v(output, "output", "What is written, and where.");

@@ -1,6 +1,8 @@
 #include "engine/experiment/experiment.h"
 
 #include <algorithm>
+#include <numeric>
+#include <tuple>
 
 #include "engine/core/device.h"
 #include "engine/core/vector_ops.h"
@@ -40,18 +42,8 @@ void Experiment::Build(Problems& problems) {
   }
   if (config_.partition.make) Collect(problems, [&] { partitioner_ = config_.partition.Make({}); });
   if (config_.sampler.make) Collect(problems, [&] { sampler_ = config_.sampler.Make({}); });
-  if (config_.strategy.make) Collect(problems, [&] { strategy_ = config_.strategy.Make({}); });
-  if (config_.server_optimizer.make) {
-    Collect(problems, [&] { server_optimizer_ = config_.server_optimizer.Make({}); });
-  }
-  if (dataset_ && config_.model.make) {
-    Collect(problems, [&] {
-      model_ = config_.model.Make({dataset_->facts()});
-      network_ =
-          std::make_unique<Network>(BuildNetwork(model_->Layers(), dataset_->facts(), "model"));
-      backend_ = ResolveBackend(config_.runtime.backend, *network_);
-    });
-  }
+  if (dataset_ && config_.model.make) Collect(problems, [&] { BuildModel(); });
+  if (network_) BuildAlgorithm(problems);
   const auto devices = ParseDevices(config_.runtime.devices, "runtime.devices", problems);
   const int64_t workers = config_.runtime.workers == 0 ? AvailableCores() : config_.runtime.workers;
   for (int64_t i = 0; i < workers && !devices.empty(); ++i) {
@@ -60,10 +52,81 @@ void Experiment::Build(Problems& problems) {
   CheckPopulation(problems);
 }
 
+void Experiment::BuildModel() {
+  model_ = config_.model.Make({dataset_->facts()});
+  network_ = std::make_unique<Network>(BuildNetwork(model_->Layers(), dataset_->facts(), "model"));
+}
+
+void Experiment::BuildAlgorithm(Problems& problems) {
+  if (config_.training.lr_schedule.make) {
+    Collect(problems, [&] { lr_schedule_ = config_.training.lr_schedule.Make({}); });
+  }
+  if (config_.server_lr_schedule.make) {
+    Collect(problems, [&] { server_lr_schedule_ = config_.server_lr_schedule.Make({}); });
+  }
+  if (config_.strategy.make) {
+    Collect(problems, [&] {
+      strategy_ = config_.strategy.Make({&network_->parameters, config_.training});
+    });
+  }
+  if (config_.server_optimizer.make) {
+    Collect(problems, [&] {
+      server_optimizer_ =
+          config_.server_optimizer.Make({server_lr_schedule_.get(), &network_->parameters});
+    });
+  }
+  Aggregator::Context context;
+  context.parameters = network_->parameters.size();
+  context.buffers = network_->buffers.size();
+  for (const Choice<PreAggregation>& choice : config_.pre_aggregation) {
+    if (!choice.make) return;
+    Collect(problems, [&] { pre_aggregations_.push_back(choice.Make({})); });
+    if (!pre_aggregations_.empty()) context.pre_aggregations.push_back(pre_aggregations_.back().get());
+  }
+  if (config_.aggregator.make) {
+    Collect(problems, [&] { aggregator_ = config_.aggregator.Make(context); });
+  }
+  Collect(problems, [&] {
+    const bool features = strategy_ && strategy_->Needs().features;
+    backend_ = ResolveBackend(config_.runtime.backend, *network_, features);
+  });
+  if (strategy_) FitToStrategy(problems);
+}
+
+void Experiment::FitToStrategy(Problems& problems) {
+  const StrategyNeeds needs = strategy_->Needs();
+  const std::string& name = config_.strategy.name;
+  EvaluationOptions& evaluation = config_.evaluation;
+  if (!evaluation.clients) evaluation.clients = needs.personal ? "all" : "none";
+  if (!evaluation.held_out) evaluation.held_out = needs.personal ? 0.2 : 0.0;
+  if (!evaluation.fine_tune_epochs) evaluation.fine_tune_epochs = needs.fine_tune_epochs;
+  if (!config_.buffers) config_.buffers = needs.local_buffers ? "local" : "average";
+  if (needs.local_buffers && config_.buffers == "average") {
+    problems.Add("buffers", "strategy " + name +
+                                " leaves running statistics with the clients; use \"local\" or "
+                                "leave it out");
+  }
+  if (config_.buffers == "refuse" && network_->buffers.size() > 0) {
+    problems.Add("buffers", "is \"refuse\", but model " + config_.model.name + " has " +
+                                std::to_string(network_->buffers.size()) +
+                                " running statistics (batch_norm); use group_norm, or choose "
+                                "\"average\" or \"local\"");
+  }
+  if (needs.weights && aggregator_ && !aggregator_->UsesWeights()) {
+    problems.Add("aggregator", "strategy " + name +
+                                   " works by the weights of updates, which this aggregator "
+                                   "ignores; use mean with weighting \"examples\"");
+  }
+  if (*evaluation.fine_tune_epochs > 0 && evaluation.clients == "none") {
+    problems.Add("evaluation.fine_tune_epochs",
+                 "has no effect while evaluation.clients is \"none\"; use \"cohort\" or \"all\"");
+  }
+}
+
 void Experiment::CheckPopulation(Problems& problems) const {
   if (!partitioner_) return;
   const int64_t clients = partitioner_->clients();
-  if (clients > 0 && sampler_) sampler_->CheckPopulation(clients, "sampler", problems);
+  if (clients > 0 && sampler_) CheckSampler(clients, problems);
   if (!dataset_) return;
   const int64_t examples = dataset_->facts().train_examples;
   if (examples >= 0 && clients > examples) {
@@ -71,6 +134,21 @@ void Experiment::CheckPopulation(Problems& problems) const {
                                           " (the training examples of the data set), got " +
                                           std::to_string(clients));
   }
+}
+
+void Experiment::CheckSampler(int64_t clients, Problems& problems) const {
+  const size_t before = problems.size();
+  sampler_->CheckPopulation(clients, "sampler", problems);
+  if (problems.size() > before) return;
+  const int64_t cohort = sampler_->CohortSize(clients);
+  if (cohort == 0 && sampler_->options().over_selection > 1) {
+    problems.Add("sampler.over_selection",
+                 "sampler " + config_.sampler.name +
+                     " decides by itself how many clients a round has; leave it out");
+  }
+  if (cohort == 0 || !aggregator_) return;
+  const std::string refusal = aggregator_->WhyNotCohort(cohort);
+  if (!refusal.empty()) problems.Add("aggregator", refusal);
 }
 
 void Experiment::Load() {
@@ -88,27 +166,63 @@ void Experiment::Load() {
   Problems problems;
   Collect(problems, [&] {
     partition_ = partitioner_->Split(partition_input_, Rng(config_.seed, {"partition"}));
-    sampler_->CheckPopulation(partition_.clients(), "sampler", problems);
+    CheckSampler(partition_.clients(), problems);
   });
   problems.ThrowIfAny(file_);
+  if (*config_.evaluation.held_out > 0) {
+    std::tie(partition_, held_out_) =
+        HoldOut(partition_, *config_.evaluation.held_out, config_.seed);
+  }
+  DrawRoot();
 }
 
-std::unique_ptr<Aggregator> Experiment::MakeAggregator() const {
-  Aggregator::Context context;
-  context.parameters = network_->parameters.size();
-  context.buffers = network_->buffers.size();
-  return config_.aggregator.Make(context);
+void Experiment::AssumeSizes(const std::vector<int64_t>& sizes) {
+  partition_.offsets = {0};
+  for (const int64_t size : sizes) {
+    partition_.offsets.push_back(partition_.offsets.back() + size);
+  }
 }
 
-ServerState Experiment::InitialState() const {
+void Experiment::DrawRoot() {
+  const int64_t wanted = aggregator_->RootExamples();
+  const int64_t examples = dataset_->facts().train_examples;
+  if (wanted > examples) {
+    throw ConfigError("aggregator.root_examples: must be at most " + std::to_string(examples) +
+                      " (the training examples of the data set), got " + std::to_string(wanted));
+  }
+  std::vector<int64_t> all(static_cast<size_t>(wanted > 0 ? examples : 0));
+  std::iota(all.begin(), all.end(), 0);
+  Rng(config_.seed, {"root"}).Shuffle(all.data(), static_cast<int64_t>(all.size()));
+  root_.assign(all.begin(), all.begin() + wanted);
+}
+
+TrainingSetup Experiment::Setup(const std::atomic<bool>& stop) const {
+  TrainingSetup setup;
+  setup.options = config_.training;
+  setup.dataset = dataset_.get();
+  setup.partition = &partition_;
+  setup.network = network_.get();
+  setup.strategy = strategy_.get();
+  setup.lr_schedule = lr_schedule_.get();
+  setup.backend = backend_;
+  setup.local_buffers = local_buffers();
+  setup.root = root_;
+  setup.seed = config_.seed;
+  setup.stop = &stop;
+  return setup;
+}
+
+ServerState Experiment::InitialState(const std::string& init) const {
   ServerState state;
   const c10::Device cpu(c10::kCPU);
+  state.clients = partition_.clients();
   state.parameters = Zeros(network_->parameters.size(), cpu);
   state.buffers = Zeros(network_->buffers.size(), cpu);
-  if (model_->init().empty()) {
+  const std::string& file = init.empty() ? model_->init() : init;
+  if (file.empty()) {
     InitializeParameters(*network_, config_.seed, state.parameters, state.buffers);
   } else {
-    LoadParameters(*network_, model_->init(), state.parameters, state.buffers);
+    LoadParameters(*network_, file, state.parameters, state.buffers);
   }
   strategy_->InitState(state);
   return state;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/experiment/config.h"
+#include "engine/round/trainer.h"
 
 namespace flsim {
 
@@ -22,6 +23,10 @@ class Experiment {
   /// Reads the data, draws the partition and prepares the initial model. Throws DataError or
   /// ConfigError.
   void Load();
+  /// In place of Load() where the examples are not needed: how many each client has.
+  void AssumeSizes(const std::vector<int64_t>& sizes);
+  /// The population where the config tells it, else -1.
+  int64_t configured_clients() const { return partitioner_->clients(); }
 
   const ExperimentConfig& config() const { return config_; }
   /// The config with every default spelled out.
@@ -36,17 +41,34 @@ class Experiment {
   const Sampler& sampler() const { return *sampler_; }
   const Strategy& strategy() const { return *strategy_; }
   const ServerOptimizer& server_optimizer() const { return *server_optimizer_; }
-  std::unique_ptr<Aggregator> MakeAggregator() const;
+  const Schedule& lr_schedule() const { return *lr_schedule_; }
+  const Aggregator& aggregator() const { return *aggregator_; }
+  bool local_buffers() const { return config_.buffers == "local"; }
 
   /// The members below exist once loaded.
+  /// Training examples by client; without what is held out.
   const Partition& partition() const { return partition_; }
+  /// The examples that clients are evaluated on; null if nothing is held out.
+  const Partition* held_out() const { return held_out_.offsets.empty() ? nullptr : &held_out_; }
+  /// Training examples of the server itself, where the aggregator asks for them.
+  const std::vector<int64_t>& root() const { return root_; }
+  Population population() const { return {partition_.clients(), partition_.offsets.data()}; }
   const PartitionInput& partition_input() const { return partition_input_; }
-  /// Round 0: the initial model and what the strategy keeps.
-  ServerState InitialState() const;
+  /// Round 0: the initial model (that of the file `init`, if one is given) and what the strategy
+  /// keeps.
+  ServerState InitialState(const std::string& init = "") const;
+  /// What training needs of all this; `stop` outlives it.
+  TrainingSetup Setup(const std::atomic<bool>& stop) const;
 
  private:
   void Build(Problems& problems);
+  void BuildModel();
+  void BuildAlgorithm(Problems& problems);
+  /// Fills the options whose defaults depend on the strategy, and refuses what it can't work with.
+  void FitToStrategy(Problems& problems);
   void CheckPopulation(Problems& problems) const;
+  void CheckSampler(int64_t clients, Problems& problems) const;
+  void DrawRoot();
 
   std::string file_;
   ExperimentConfig config_;
@@ -59,9 +81,13 @@ class Experiment {
   std::vector<c10::Device> worker_devices_;
   std::unique_ptr<Sampler> sampler_;
   std::unique_ptr<Strategy> strategy_;
+  std::unique_ptr<Schedule> lr_schedule_, server_lr_schedule_;
   std::unique_ptr<ServerOptimizer> server_optimizer_;
+  std::vector<std::unique_ptr<PreAggregation>> pre_aggregations_;
+  std::unique_ptr<Aggregator> aggregator_;
   PartitionInput partition_input_;
-  Partition partition_;
+  Partition partition_, held_out_;
+  std::vector<int64_t> root_;
 };
 
 }  // namespace flsim

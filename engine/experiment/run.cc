@@ -12,6 +12,7 @@
 #include "engine/core/files.h"
 #include "engine/core/vector_ops.h"
 #include "engine/experiment/update_recorder.h"
+#include "engine/round/cohort.h"
 
 namespace flsim {
 namespace {
@@ -50,6 +51,7 @@ ServerState Clone(const ServerState& state) {
   };
   ServerState clone;
   clone.round = state.round;
+  clone.clients = state.clients;
   clone.parameters = copy(state.parameters);
   clone.buffers = copy(state.buffers);
   for (const auto& [name, tensor] : state.tensors) clone.tensors[name] = copy(tensor);
@@ -65,14 +67,14 @@ class Running {
         folder_(folder),
         sinks_(sinks),
         stop_(stop),
-        aggregator_(experiment.MakeAggregator()),
         pool_(experiment.workers()),
-        setup_{experiment.config().training, &experiment.dataset(),
-               &experiment.partition(),      &experiment.network(),
-               &experiment.strategy(),       experiment.backend(),
-               experiment.config().seed,     &stop},
-        runner_(setup_, *aggregator_, pool_, experiment.worker_devices()),
-        evaluator_(setup_, pool_, runner_, experiment.config().evaluation.batch_size),
+        setup_(experiment.Setup(stop)),
+        runner_(setup_, experiment.aggregator(), pool_, experiment.worker_devices()),
+        evaluator_(setup_, pool_, runner_,
+                   {experiment.config().evaluation.batch_size, experiment.held_out(),
+                    *experiment.config().evaluation.fine_tune_epochs}),
+        store_(setup_.ClientState(), experiment.config().runtime.client_state_mb << 20,
+               folder.ClientStateFile()),
         data_hash_(DataHash(experiment)),
         recorder_(folder.path(), experiment.network()) {}
 
@@ -87,7 +89,10 @@ class Running {
         if (stop_)
           throw InterruptedError("interrupted after round " + std::to_string(state_.round));
         OneRound();
-        if (since_checkpoint_.Seconds() >= experiment_.config().output.checkpoint_every_s) Save();
+        if (store_.WantsCheckpoint() ||
+            since_checkpoint_.Seconds() >= experiment_.config().output.checkpoint_every_s) {
+          Save();
+        }
       }
     } catch (const InterruptedError& error) {
       summary.status = "interrupted";
@@ -96,6 +101,7 @@ class Running {
       summary.status = "diverged";
       summary.reason = error.what();
     }
+    store_.Abandon();
     if (started_) Save();
     SaveParameters(experiment_.network(), folder_.File("model.safetensors"), state_.parameters,
                    state_.buffers);
@@ -111,7 +117,8 @@ class Running {
         folder_.resuming() && std::filesystem::exists(folder_.CheckpointFile());
     if (has_checkpoint) {
       Checkpoint checkpoint =
-          LoadCheckpoint(folder_.CheckpointFile(), experiment_.network(), data_hash_);
+          LoadCheckpoint(folder_.CheckpointFile(), experiment_.network(),
+                         experiment_.partition().clients(), data_hash_, store_);
       state_ = std::move(checkpoint.state);
       progress_ = std::move(checkpoint.progress);
     } else {
@@ -141,43 +148,57 @@ class Running {
     const int64_t round = state_.round + 1;
     RoundRecord record;
     record.round = round;
-    record.cohort =
-        experiment_.sampler().Sample(experiment_.partition().clients(),
-                                     Rng(config.seed, {"sample", static_cast<uint64_t>(round)}));
-    std::function<void(const ClientTask&, const Update&)> on_client;
+    const Cohort cohort =
+        SampleCohort(experiment_.sampler(), experiment_.population(), config.seed, round,
+                     [this](const std::vector<int64_t>& clients) {
+                       return evaluator_.Losses(state_, clients);
+                     });
+    record.cohort = cohort.clients;
+    RoundHooks hooks;
     if (config.output.record_updates) {
       recorder_.StartRound(round);
-      on_client = [this](const ClientTask& task, const Update& update) {
+      hooks.on_client = [this](const ClientTask& task, const Update& update) {
         recorder_.Client(task, update);
       };
     }
-    const auto on_progress = [&](int64_t clients_done) {
+    hooks.on_progress = [&](int64_t clients_done) {
       for (RecordSink* sink : sinks_)
         sink->Progress(round, clients_done, static_cast<int64_t>(record.cohort.size()));
     };
-    const RoundResult result = runner_.Run(state_, record.cohort, on_client, on_progress);
+    store_.Begin(cohort.clients);
+    Aggregate aggregate;
+    if (!cohort.clients.empty()) {
+      aggregate = runner_.Run(state_, FoldOrder(experiment_.partition(), cohort.clients), store_,
+                              hooks);
+    }
     // What fails from here on leaves the last whole round.
     ServerState before = Clone(state_);
     const RunProgress progress_before = progress_;
     try {
-      Advance(result, wall, record);
+      Advance(aggregate, cohort.selected, wall, record);
     } catch (...) {
       state_ = std::move(before);
       progress_ = progress_before;
       throw;
     }
-    if (config.output.record_updates) recorder_.FinishRound(round, result.clients);
+    store_.Commit();
+    if (config.output.record_updates) {
+      recorder_.FinishRound(round, aggregate.clients);
+      recorder_.Global(state_);
+    }
     Report(record);
   }
 
   /// The server's half of a round, and its evaluation.
-  void Advance(const RoundResult& result, const Stopwatch& wall, RoundRecord& record) {
+  void Advance(Aggregate& aggregate, int64_t selected, const Stopwatch& wall, RoundRecord& record) {
     const ExperimentConfig& config = experiment_.config();
-    experiment_.strategy().UpdateServer(state_, result.aggregate, experiment_.server_optimizer());
-    if (state_.buffers.numel() > 0) Copy(state_.buffers, result.aggregate.buffers);
+    Summarize(aggregate, selected, record);
+    if (!aggregate.clients.empty()) {
+      experiment_.strategy().UpdateServer(state_, aggregate, experiment_.server_optimizer());
+      if (state_.buffers.numel() > 0) Copy(state_.buffers, aggregate.buffers);
+    }
     state_.round = record.round;
     record.wall_s = wall.Seconds();
-    Summarize(result, record);
     progress_.wall_s += record.wall_s;
     progress_.train_wall_s += record.wall_s;
     progress_.examples += record.examples;
@@ -193,18 +214,25 @@ class Running {
                         " not finite; a smaller training.lr or server_optimizer.lr may help");
   }
 
-  void Summarize(const RoundResult& result, RoundRecord& record) const {
+  void Summarize(const Aggregate& aggregate, int64_t selected, RoundRecord& record) const {
     double loss_sum = 0;
-    for (const ClientResult& client : result.clients) {
+    for (const ClientReport& client : aggregate.clients) {
       record.examples += client.examples_seen;
       record.steps += client.steps;
       loss_sum += client.loss_sum;
     }
-    record.train_loss = loss_sum / static_cast<double>(record.examples);
-    record.update_norm = std::sqrt(result.aggregate.squared_norm);
-    const int64_t model_bytes =
-        (state_.parameters.numel() + state_.buffers.numel()) * static_cast<int64_t>(sizeof(float));
-    record.bytes_down = record.bytes_up = model_bytes * static_cast<int64_t>(result.clients.size());
+    if (record.examples > 0) record.train_loss = loss_sum / static_cast<double>(record.examples);
+    if (!aggregate.clients.empty()) record.update_norm = std::sqrt(aggregate.squared_norm);
+    const StrategyNeeds needs = experiment_.strategy().Needs();
+    const int64_t vector = state_.parameters.numel();
+    const int64_t buffers = experiment_.local_buffers() ? 0 : state_.buffers.numel();
+    const int64_t model = vector - needs.parameters_kept + buffers;
+    // A cohort's gradient is sent up by each client and its mean sent down again.
+    const int64_t both_ways = needs.cohort_gradient ? vector : 0;
+    const auto extras = static_cast<int64_t>(aggregate.extras.size());
+    record.bytes_down = 4 * selected * (model + needs.vectors_down * vector + both_ways);
+    record.bytes_up = 4 * static_cast<int64_t>(aggregate.clients.size()) *
+                      (model + extras * vector + both_ways);
   }
 
   void Evaluate(RoundRecord& record, const std::vector<int64_t>& cohort) {
@@ -212,12 +240,14 @@ class Running {
     record.test = evaluator_.Test(state_);
     if (record.test && !std::isfinite(record.test->loss))
       Diverged(record.round, "the test loss is");
-    const std::string& whose = experiment_.config().evaluation.clients;
-    if (whose == "cohort" && !cohort.empty()) record.clients = evaluator_.Clients(state_, cohort);
+    const std::string& whose = *experiment_.config().evaluation.clients;
+    if (whose == "cohort" && !cohort.empty()) {
+      record.clients = evaluator_.Clients(state_, cohort, store_);
+    }
     if (whose == "all") {
       std::vector<int64_t> all(static_cast<size_t>(experiment_.partition().clients()));
       std::iota(all.begin(), all.end(), 0);
-      record.clients = evaluator_.Clients(state_, all);
+      record.clients = evaluator_.Clients(state_, all, store_);
     }
     if (!record.test && !record.clients) return;
     record.evaluation_s = wall.Seconds();
@@ -230,12 +260,13 @@ class Running {
       progress_.best_metrics = progress_.final_metrics;
     }
     folder_.Round(record);
+    if (record.clients) folder_.WriteClients(*record.clients);
     for (RecordSink* sink : sinks_) sink->Round(record);
   }
 
   void Save() {
     folder_.SyncRounds();
-    SaveCheckpoint(folder_.CheckpointFile(), state_, progress_, data_hash_);
+    SaveCheckpoint(folder_.CheckpointFile(), state_, store_, progress_, data_hash_);
     since_checkpoint_ = Stopwatch();
   }
 
@@ -261,11 +292,11 @@ class Running {
   RunFolder& folder_;
   const std::vector<RecordSink*>& sinks_;
   const std::atomic<bool>& stop_;
-  std::unique_ptr<Aggregator> aggregator_;
   WorkerPool pool_;
-  TrainingSetup setup_;
+  const TrainingSetup setup_;
   RoundRunner runner_;
   Evaluator evaluator_;
+  ClientStore store_;
   std::string data_hash_;
   UpdateRecorder recorder_;
   ServerState state_;

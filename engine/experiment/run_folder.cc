@@ -22,7 +22,7 @@ namespace {
 /// Options that change neither the model nor the records, so that a resumed run may change them.
 bool MayChange(const std::string& difference) {
   for (const char* key :
-       {"runtime.workers: ", "output.checkpoint_every_s: ", "output.dir: ", "name: "}) {
+       {"runtime.workers: ", "runtime.client_state_mb: ", "output.checkpoint_every_s: ", "output.dir: ", "name: "}) {
     if (difference.rfind(key, 0) == 0) return true;
   }
   return false;
@@ -131,7 +131,7 @@ void RunFolder::Begin(int64_t rounds_done) {
 }
 
 void RunFolder::ClearOldRun() {
-  for (const char* name : {"model.safetensors", "rounds.jsonl"}) fs::remove(File(name));
+  for (const char* name : {"model.safetensors", "rounds.jsonl", "clients.csv"}) fs::remove(File(name));
   fs::remove_all(File("checkpoint"));
   for (const auto& entry : fs::directory_iterator(path_)) {
     const std::string name = entry.path().filename().string();
@@ -172,6 +172,15 @@ void RunFolder::SyncRounds() {
   if (fsync(fileno(rounds_)) != 0) {
     throw DataError("can't write " + File("rounds.jsonl") + ": " + std::strerror(errno));
   }
+}
+
+void RunFolder::WriteClients(const ClientMetrics& clients) {
+  std::string csv = "client,examples,loss,accuracy\n";
+  for (const ClientMetric& each : clients.each) {
+    csv += std::to_string(each.client) + "," + std::to_string(each.examples) + "," +
+           Json(each.loss).dump() + "," + (each.accuracy ? Json(*each.accuracy).dump() : "") + "\n";
+  }
+  WriteFileAtomically(File("clients.csv"), csv);
 }
 
 void RunFolder::WriteSummary(const RunSummary& summary) {

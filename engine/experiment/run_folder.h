@@ -36,12 +36,16 @@ class RunFolder : public RecordSink {
   const std::string& path() const { return path_; }
   std::string File(const std::string& name) const { return path_ + "/" + name; }
   std::string CheckpointFile() const { return File("checkpoint/state.safetensors"); }
+  /// Where the state of clients goes that does not fit into memory.
+  std::string ClientStateFile() const { return File("checkpoint/clients.bin"); }
   bool resuming() const { return resuming_; }
 
   /// Appends to rounds.jsonl and flushes.
   void Round(const RoundRecord& record) override;
   /// Makes sure that rounds.jsonl is on disk.
   void SyncRounds();
+  /// clients.csv: the clients of the latest evaluation, one line each.
+  void WriteClients(const ClientMetrics& clients);
   void WriteSummary(const RunSummary& summary);
 
  private:

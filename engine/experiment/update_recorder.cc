@@ -16,35 +16,43 @@ std::string Numbered(const char* name, int64_t number) {
 
 }  // namespace
 
-std::string UpdateRecorder::RoundFolder(int64_t round) const {
-  return folder_ + "/" + Numbered("round", round);
+std::string GlobalFile(const std::string& folder, int64_t round) {
+  return folder + "/" + Numbered("global", round) + ".safetensors";
+}
+
+std::string RoundFolder(const std::string& folder, int64_t round) {
+  return folder + "/" + Numbered("round", round);
+}
+
+std::string ClientFile(const std::string& folder, int64_t round, int64_t client) {
+  return RoundFolder(folder, round) + "/" + Numbered("client", client) + ".safetensors";
 }
 
 void UpdateRecorder::Global(const ServerState& state) const {
-  SaveParameters(network_, folder_ + "/" + Numbered("global", state.round) + ".safetensors",
-                 state.parameters, state.buffers);
+  SaveParameters(network_, GlobalFile(folder_, state.round), state.parameters, state.buffers);
 }
 
 void UpdateRecorder::StartRound(int64_t round) const {
+  const std::string folder = RoundFolder(folder_, round);
   std::error_code error;
-  std::filesystem::remove_all(RoundFolder(round), error);
-  std::filesystem::create_directories(RoundFolder(round), error);
-  if (error) throw DataError("can't make " + RoundFolder(round) + ": " + error.message());
+  std::filesystem::remove_all(folder, error);
+  std::filesystem::create_directories(folder, error);
+  if (error) throw DataError("can't make " + folder + ": " + error.message());
 }
 
 void UpdateRecorder::Client(const ClientTask& task, const Update& update) const {
-  SaveParameters(network_,
-                 RoundFolder(task.round) + "/" + Numbered("client", task.client) + ".safetensors",
-                 task.parameters, update.buffers);
+  SaveParameters(network_, ClientFile(folder_, task.round, task.client), task.parameters,
+                 update.buffers);
 }
 
-void UpdateRecorder::FinishRound(int64_t round, const std::vector<ClientResult>& clients) const {
-  std::string csv = "client,num_examples,train_loss\n";
-  for (const ClientResult& client : clients) {
+void UpdateRecorder::FinishRound(int64_t round, const std::vector<ClientReport>& clients) const {
+  std::string csv = "client,num_examples,train_loss,steps\n";
+  for (const ClientReport& client : clients) {
     csv += std::to_string(client.client) + "," + std::to_string(client.examples) + "," +
-           Json(client.loss_sum / static_cast<double>(client.examples_seen)).dump() + "\n";
+           Json(client.loss_sum / static_cast<double>(client.examples_seen)).dump() + "," +
+           std::to_string(client.steps) + "\n";
   }
-  WriteFileAtomically(RoundFolder(round) + "/clients.csv", csv);
+  WriteFileAtomically(RoundFolder(folder_, round) + "/clients.csv", csv);
 }
 
 }  // namespace flsim

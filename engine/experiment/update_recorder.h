@@ -8,9 +8,14 @@
 
 namespace flsim {
 
-/// Writes FOLDER/global-0000.safetensors (the initial model),
-/// FOLDER/round-0001/client-0007.safetensors and FOLDER/round-0001/clients.csv
-/// (client,num_examples,train_loss, in the order of the fold).
+/// The files of a folder of recorded updates.
+std::string GlobalFile(const std::string& folder, int64_t round);
+std::string RoundFolder(const std::string& folder, int64_t round);
+std::string ClientFile(const std::string& folder, int64_t round, int64_t client);
+
+/// Writes FOLDER/global-0000.safetensors (the initial model), FOLDER/global-0001.safetensors ... (the
+/// model after each round), FOLDER/round-0001/client-0007.safetensors and
+/// FOLDER/round-0001/clients.csv (client,num_examples,train_loss,steps, in the order of the fold).
 class UpdateRecorder {
  public:
   UpdateRecorder(std::string folder, const Network& network)
@@ -21,11 +26,9 @@ class UpdateRecorder {
   void StartRound(int64_t round) const;
   /// Thread-safe.
   void Client(const ClientTask& task, const Update& update) const;
-  void FinishRound(int64_t round, const std::vector<ClientResult>& clients) const;
+  void FinishRound(int64_t round, const std::vector<ClientReport>& clients) const;
 
  private:
-  std::string RoundFolder(int64_t round) const;
-
   std::string folder_;
   const Network& network_;
 };

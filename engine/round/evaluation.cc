@@ -41,8 +41,13 @@ Distribution Distribute(std::vector<double> values, bool higher_is_better) {
 }
 
 Evaluator::Evaluator(const TrainingSetup& setup, WorkerPool& pool, RoundRunner& runner,
-                     int64_t batch_size)
-    : setup_(setup), pool_(pool), runner_(runner), batch_size_(batch_size) {
+                     const EvaluatorOptions& options)
+    : setup_(setup),
+      pool_(pool),
+      runner_(runner),
+      options_(options),
+      personal_(setup.strategy->Needs().personal || setup.local_buffers ||
+                options.fine_tune_epochs > 0) {
   const DatasetFacts& facts = setup.dataset->facts();
   test_indices_.resize(static_cast<size_t>(facts.test_examples));
   std::iota(test_indices_.begin(), test_indices_.end(), 0);
@@ -51,8 +56,8 @@ Evaluator::Evaluator(const TrainingSetup& setup, WorkerPool& pool, RoundRunner& 
   double sum = 0, squares = 0;
   std::vector<double> targets;
   targets.reserve(test_indices_.size());
-  for (int64_t first = 0; first < facts.test_examples; first += batch_size) {
-    const int64_t n = std::min(batch_size, facts.test_examples - first);
+  for (int64_t first = 0; first < facts.test_examples; first += options.batch_size) {
+    const int64_t n = std::min(options.batch_size, facts.test_examples - first);
     setup.dataset->Gather(Split::kTest, test_indices_.data() + first, n, nullptr, batch);
     targets.insert(targets.end(), batch.target_values(), batch.target_values() + n);
   }
@@ -72,9 +77,9 @@ void Evaluator::Load(const ServerState& state) {
 
 EvaluationSums Evaluator::Sum(Trainer& trainer, Split split, const int64_t* indices, int64_t n) {
   EvaluationSums sums;
-  for (int64_t first = 0; first < n; first += batch_size_) {
+  for (int64_t first = 0; first < n; first += options_.batch_size) {
     if (*setup_.stop) throw InterruptedError("interrupted in an evaluation");
-    setup_.dataset->Gather(split, indices + first, std::min(batch_size_, n - first), nullptr,
+    setup_.dataset->Gather(split, indices + first, std::min(options_.batch_size, n - first), nullptr,
                            trainer.batch());
     const EvaluationSums batch = trainer.replica().Evaluate(trainer.batch());
     sums.examples += batch.examples;
@@ -88,13 +93,13 @@ std::optional<Metrics> Evaluator::Test(const ServerState& state) {
   const auto examples = static_cast<int64_t>(test_indices_.size());
   if (examples == 0) return std::nullopt;
   Load(state);
-  const int64_t batches = (examples + batch_size_ - 1) / batch_size_;
+  const int64_t batches = (examples + options_.batch_size - 1) / options_.batch_size;
   std::vector<EvaluationSums> sums(static_cast<size_t>(batches));
   pool_.Run(batches, [&](int worker, int64_t batch) {
-    const int64_t first = batch * batch_size_;
+    const int64_t first = batch * options_.batch_size;
     sums[static_cast<size_t>(batch)] =
         Sum(runner_.trainer(worker), Split::kTest, test_indices_.data() + first,
-            std::min(batch_size_, examples - first));
+            std::min(options_.batch_size, examples - first));
   });
   double loss = 0;
   int64_t correct = 0;
@@ -114,28 +119,58 @@ std::optional<Metrics> Evaluator::Test(const ServerState& state) {
   return metrics;
 }
 
-ClientMetrics Evaluator::Clients(const ServerState& state, const std::vector<int64_t>& clients) {
-  Load(state);
-  std::vector<double> losses(clients.size()), accuracies(clients.size());
-  pool_.Run(static_cast<int64_t>(clients.size()), [&](int worker, int64_t i) {
-    const int64_t client = clients[static_cast<size_t>(i)];
+std::optional<ClientMetrics> Evaluator::Clients(const ServerState& state,
+                                                const std::vector<int64_t>& clients,
+                                                const ClientStore& store) {
+  const bool held_out = options_.held_out != nullptr;
+  const Partition& partition = held_out ? *options_.held_out : *setup_.partition;
+  ClientMetrics metrics;
+  for (const int64_t client : clients) {
+    if (partition.size(client) > 0) metrics.each.push_back({client, partition.size(client), 0, {}});
+  }
+  if (metrics.each.empty()) return std::nullopt;
+  if (!personal_) Load(state);
+  const bool classes = setup_.network->task == Task::kClassification;
+  pool_.Run(static_cast<int64_t>(metrics.each.size()), [&](int worker, int64_t i) {
+    ClientMetric& metric = metrics.each[static_cast<size_t>(i)];
+    Trainer& trainer = runner_.trainer(worker);
+    if (personal_) {
+      trainer.Personalize(state, metric.client, store.Read(metric.client),
+                          options_.fine_tune_epochs);
+    }
     const EvaluationSums sums =
-        Sum(runner_.trainer(worker), Split::kTrain, setup_.partition->begin(client),
-            setup_.partition->size(client));
+        Sum(trainer, Split::kTrain, partition.begin(metric.client), metric.examples);
     if (!std::isfinite(sums.loss)) {
       throw DivergedError("round " + std::to_string(state.round) + ": the loss on client " +
-                          std::to_string(client) + "'s examples is not finite");
+                          std::to_string(metric.client) + "'s examples is not finite");
     }
-    losses[static_cast<size_t>(i)] = sums.loss / static_cast<double>(sums.examples);
-    accuracies[static_cast<size_t>(i)] =
-        static_cast<double>(sums.correct) / static_cast<double>(sums.examples);
+    metric.loss = sums.loss / static_cast<double>(sums.examples);
+    if (classes) {
+      metric.accuracy = static_cast<double>(sums.correct) / static_cast<double>(sums.examples);
+    }
   });
-  ClientMetrics metrics;
-  metrics.loss = Distribute(losses, /*higher_is_better=*/false);
-  if (setup_.network->task == Task::kClassification) {
-    metrics.accuracy = Distribute(accuracies, /*higher_is_better=*/true);
+  std::vector<double> losses, accuracies;
+  for (const ClientMetric& metric : metrics.each) {
+    losses.push_back(metric.loss);
+    if (metric.accuracy) accuracies.push_back(*metric.accuracy);
   }
+  metrics.loss = Distribute(losses, /*higher_is_better=*/false);
+  if (classes) metrics.accuracy = Distribute(accuracies, /*higher_is_better=*/true);
   return metrics;
+}
+
+std::vector<double> Evaluator::Losses(const ServerState& state,
+                                      const std::vector<int64_t>& clients) {
+  Load(state);
+  std::vector<double> losses(clients.size());
+  pool_.Run(static_cast<int64_t>(clients.size()), [&](int worker, int64_t i) {
+    const int64_t client = clients[static_cast<size_t>(i)];
+    const EvaluationSums sums = Sum(runner_.trainer(worker), Split::kTrain,
+                                    setup_.partition->begin(client),
+                                    setup_.partition->size(client));
+    losses[static_cast<size_t>(i)] = sums.loss / static_cast<double>(sums.examples);
+  });
+  return losses;
 }
 
 }  // namespace flsim

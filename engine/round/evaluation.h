@@ -27,22 +27,43 @@ struct Distribution {
 /// Of clients' accuracies (higher is better) or losses (lower is better). `values` is not empty.
 Distribution Distribute(std::vector<double> values, bool higher_is_better);
 
+/// One client's, on its own examples.
+struct ClientMetric {
+  int64_t client = 0;
+  int64_t examples = 0;
+  double loss = 0;
+  std::optional<double> accuracy;  ///< classification
+};
+
 struct ClientMetrics {
   Distribution loss;
   std::optional<Distribution> accuracy;  ///< classification
+  std::vector<ClientMetric> each;
 };
 
-/// Evaluates a model on the test set or on clients' own training examples.
+/// How clients are evaluated.
+struct EvaluatorOptions {
+  int64_t batch_size = 500;              ///< examples per forward pass
+  const Partition* held_out = nullptr;   ///< each client's own test examples; null: its training ones
+  int64_t fine_tune_epochs = 0;          ///< each client trains the model first
+};
+
+/// Evaluates models on the test set and on clients' own examples.
 class Evaluator {
  public:
-  /// `batch_size`: examples per forward pass. Uses the runner's replicas, one for each worker of
-  /// the pool.
-  Evaluator(const TrainingSetup& setup, WorkerPool& pool, RoundRunner& runner, int64_t batch_size);
+  /// Uses the runner's replicas, one for each worker of the pool.
+  Evaluator(const TrainingSetup& setup, WorkerPool& pool, RoundRunner& runner,
+            const EvaluatorOptions& options);
 
   /// On the test set; absent if the data set has none.
   std::optional<Metrics> Test(const ServerState& state);
-  /// On each of these clients' examples.
-  ClientMetrics Clients(const ServerState& state, const std::vector<int64_t>& clients);
+  /// Each of these clients' model (the global one, or its own) on its own examples; absent if none
+  /// of them has any held out.
+  std::optional<ClientMetrics> Clients(const ServerState& state,
+                                       const std::vector<int64_t>& clients,
+                                       const ClientStore& store);
+  /// The global model's mean loss on each client's training examples.
+  std::vector<double> Losses(const ServerState& state, const std::vector<int64_t>& clients);
 
  private:
   /// Sums over `indices` of a split, one batch after the other.
@@ -53,7 +74,8 @@ class Evaluator {
   const TrainingSetup& setup_;
   WorkerPool& pool_;
   RoundRunner& runner_;
-  int64_t batch_size_;
+  const EvaluatorOptions options_;
+  const bool personal_;  ///< each client has a model of its own
   std::vector<int64_t> test_indices_;
   double test_variation_ = 0;  ///< sum of squared deviations of the test targets from their mean
 };

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <new>
 
+#include "engine/core/vector_ops.h"
+
 namespace flsim {
 namespace {
 
@@ -14,7 +16,9 @@ namespace {
 constexpr int64_t kMaxParts = 256;
 
 /// Adds round and client to what a failed client says, unless it says so itself.
-[[noreturn]] void RethrowForClient(const ClientTask& task) {
+[[noreturn]] void RethrowForClient(int64_t round, int64_t client) {
+  const std::string where =
+      "round " + std::to_string(round) + ", client " + std::to_string(client);
   try {
     throw;
   } catch (const DivergedError&) {
@@ -26,63 +30,147 @@ constexpr int64_t kMaxParts = 256;
   } catch (const c10::Error& error) {
     const std::string what = error.what_without_backtrace();
     if (what.find("can't allocate memory") != std::string::npos) throw std::bad_alloc();
-    throw InternalError("round " + std::to_string(task.round) + ", client " +
-                        std::to_string(task.client) + ": " + what);
+    throw InternalError(where + ": " + what);
   } catch (const DataError&) {
     throw;
   } catch (const ConfigError& error) {
-    throw ConfigError(error.what() + (" (round " + std::to_string(task.round)) + ", client " +
-                      std::to_string(task.client) + ")");
+    throw ConfigError(error.what() + (" (" + where) + ")");
   } catch (const std::exception& error) {
-    throw InternalError("round " + std::to_string(task.round) + ", client " +
-                        std::to_string(task.client) + ": " + error.what());
+    throw InternalError(where + ": " + error.what());
   }
 }
 
 }  // namespace
 
+std::vector<CohortMember> FoldOrder(const Partition& partition,
+                                    const std::vector<int64_t>& cohort) {
+  std::vector<CohortMember> members;
+  members.reserve(cohort.size());
+  for (const int64_t client : cohort) members.push_back({client, partition.size(client)});
+  std::sort(members.begin(), members.end(), [](const CohortMember& a, const CohortMember& b) {
+    return a.examples != b.examples ? a.examples > b.examples : a.client < b.client;
+  });
+  return members;
+}
+
 RoundRunner::RoundRunner(const TrainingSetup& setup, const Aggregator& aggregator, WorkerPool& pool,
                          const std::vector<c10::Device>& devices)
-    : setup_(setup), aggregator_(aggregator), pool_(pool), fold_(aggregator) {
+    : setup_(setup),
+      aggregator_(aggregator),
+      pool_(pool),
+      fold_(&aggregator),
+      gradient_fold_(nullptr) {
   for (const c10::Device& device : devices)
     trainers_.push_back(std::make_unique<Trainer>(setup, device));
 }
 
-RoundResult RoundRunner::Run(const ServerState& state, std::vector<int64_t> cohort,
-                             const std::function<void(const ClientTask&, const Update&)>& on_client,
-                             const std::function<void(int64_t)>& on_progress) {
-  std::sort(cohort.begin(), cohort.end(), [&](int64_t a, int64_t b) {
-    const int64_t size_a = setup_.partition->size(a), size_b = setup_.partition->size(b);
-    return size_a != size_b ? size_a > size_b : a < b;
-  });
-  const auto clients = static_cast<int64_t>(cohort.size());
+void RoundRunner::ForEachClient(int64_t clients, TreeFold& fold,
+                                const std::function<void(Trainer&, FoldPart&, int64_t)>& work,
+                                const std::function<void(int64_t)>& on_progress) {
   const int64_t parts = std::min(clients, kMaxParts);
-  RoundResult result;
-  result.clients.resize(cohort.size());
-  fold_.Start(parts);
+  fold.Start(parts);
   std::atomic<int64_t> done{0};
   pool_.Run(parts, [&](int worker, int64_t part) {
-    Trainer& trainer = *trainers_[static_cast<size_t>(worker)];
-    auto sum = fold_.Take();
+    auto sum = fold.Take();
     const int64_t begin = PartBegin(clients, parts, part);
     const int64_t end = PartBegin(clients, parts, part + 1);
-    for (int64_t i = begin; i < end; ++i) {
-      ClientTask task = trainer.Prepare(state, cohort[static_cast<size_t>(i)]);
-      try {
-        const Update update = trainer.Train(task);
-        if (on_client) on_client(task, update);
-        aggregator_.Add(*sum, update);
-      } catch (...) {
-        RethrowForClient(task);
-      }
-      result.clients[static_cast<size_t>(i)] = {task.client, task.examples, task.examples_seen,
-                                                task.steps, task.loss_sum};
-    }
-    fold_.Give(part, std::move(sum));
-    on_progress(done += end - begin);
+    for (int64_t i = begin; i < end; ++i) work(trainer(worker), *sum, i);
+    fold.Give(part, std::move(sum));
+    const int64_t now = done += end - begin;
+    if (on_progress) on_progress(now);
   });
-  result.aggregate = fold_.Finish();
-  return result;
+}
+
+Aggregate RoundRunner::Run(const ServerState& state, const std::vector<CohortMember>& cohort,
+                           ClientStore& store, const RoundHooks& hooks) {
+  const auto clients = static_cast<int64_t>(cohort.size());
+  const int64_t round = state.round + 1;
+  const std::string refusal = aggregator_.WhyNotCohort(clients);
+  if (!refusal.empty()) {
+    throw ConfigError("aggregator: " + refusal + " (round " + std::to_string(round) + ")");
+  }
+  at::Tensor cohort_gradient;
+  if (setup_.strategy->Needs().cohort_gradient) cohort_gradient = CohortGradient(state, cohort);
+
+  std::vector<ClientReport> reports(cohort.size());
+  const auto work = [&](Trainer& trainer, FoldPart& part, int64_t i) {
+    const CohortMember& member = cohort[static_cast<size_t>(i)];
+    try {
+      ClientTask task = trainer.Prepare(state, member, store);
+      task.cohort_gradient = cohort_gradient;
+      Update update = trainer.Train(task, hooks.train);
+      if (hooks.on_client) hooks.on_client(task, update);
+      fold_.Add(part, update);
+      reports[static_cast<size_t>(i)] = {task.client,
+                                         task.examples,
+                                         task.examples_seen,
+                                         task.steps,
+                                         task.loss_sum,
+                                         aggregator_.UsesWeights() ? update.weight : 1,
+                                         update.squared_norm,
+                                         std::move(update.scalars)};
+    } catch (...) {
+      RethrowForClient(round, member.client);
+    }
+  };
+  ForEachClient(clients, fold_, work, hooks.on_progress);
+
+  FoldInput input;
+  input.round = round;
+  input.seed = setup_.seed;
+  input.parallel = [this](int64_t items, const std::function<void(int64_t)>& task) {
+    pool_.Run(items, [&](int, int64_t item) { task(item); });
+  };
+  if (!setup_.root.empty()) {
+    pool_.Run(1, [&](int, int64_t) { input.root_delta = trainer(0).TrainRoot(state); });
+  }
+  FoldPart& whole = fold_.Whole();
+  Aggregate aggregate = aggregator_.Finish(*whole.updates, input);
+  if (whole.has_extras) {
+    for (const at::Tensor& sum : whole.extras) Scale(sum, 1.0 / static_cast<double>(clients));
+    aggregate.extras = whole.extras;
+  }
+  aggregate.clients = std::move(reports);
+  aggregate.share = Share(cohort);
+  aggregate.lr = setup_.Lr(round);
+  aggregate.cohort_gradient = cohort_gradient;
+  return aggregate;
+}
+
+at::Tensor RoundRunner::CohortGradient(const ServerState& state,
+                                       const std::vector<CohortMember>& cohort) {
+  double total = 0;
+  const auto weight = [&](const CohortMember& member) {
+    return aggregator_.UsesWeights() ? static_cast<double>(member.examples) : 1.0;
+  };
+  for (const CohortMember& member : cohort) total += weight(member);
+  const auto work = [&](Trainer& trainer, FoldPart& part, int64_t i) {
+    const CohortMember& member = cohort[static_cast<size_t>(i)];
+    try {
+      ClientTask task(state, trainer);
+      task.client = member.client;
+      task.round = state.round + 1;
+      task.examples = member.examples;
+      Update update;
+      update.extras.push_back(trainer.Scratch(0));
+      trainer.FullGradient(task, state.parameters, update.extras[0]);
+      Scale(update.extras[0], weight(member) / total);
+      gradient_fold_.Add(part, update);
+    } catch (...) {
+      RethrowForClient(state.round + 1, member.client);
+    }
+  };
+  ForEachClient(static_cast<int64_t>(cohort.size()), gradient_fold_, work, nullptr);
+  return gradient_fold_.Whole().extras[0];
+}
+
+double RoundRunner::Share(const std::vector<CohortMember>& cohort) const {
+  if (!aggregator_.UsesWeights()) {
+    return static_cast<double>(cohort.size()) / static_cast<double>(setup_.partition->clients());
+  }
+  int64_t examples = 0;
+  for (const CohortMember& member : cohort) examples += member.examples;
+  return static_cast<double>(examples) / static_cast<double>(setup_.partition->offsets.back());
 }
 
 }  // namespace flsim

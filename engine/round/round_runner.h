@@ -12,25 +12,22 @@
 
 namespace flsim {
 
-/// What one client did in a round.
-struct ClientResult {
-  int64_t client = 0;
-  int64_t examples = 0;       ///< that it holds
-  int64_t examples_seen = 0;  ///< counted once for each epoch
-  int64_t steps = 0;
-  double loss_sum = 0;  ///< over examples seen
-};
-
-struct RoundResult {
-  Update aggregate;                   ///< valid until the next round
-  std::vector<ClientResult> clients;  ///< in the order of the fold
-};
-
 /// Splits 0 .. items - 1 into `parts` consecutive ranges of nearly equal length; returns where
 /// `part` begins.
 inline int64_t PartBegin(int64_t items, int64_t parts, int64_t part) {
   return items * part / parts;
 }
+
+/// What a round may do beside its work. Each may be empty; all are called by several threads at
+/// once.
+struct RoundHooks {
+  /// In place of the strategy's own training: see Trainer::Train.
+  std::function<void(ClientTask&)> train;
+  /// Sees each client's trained model and its update.
+  std::function<void(const ClientTask&, const Update&)> on_client;
+  /// Hears now and then how many clients are done.
+  std::function<void(int64_t clients_done)> on_progress;
+};
 
 class RoundRunner {
  public:
@@ -38,25 +35,34 @@ class RoundRunner {
   RoundRunner(const TrainingSetup& setup, const Aggregator& aggregator, WorkerPool& pool,
               const std::vector<c10::Device>& devices);
 
-  /// Trains the cohort from `state` and folds it. Order of dispatch and fold: most examples first,
-  /// ties by id. The bits do not depend on the number of workers. Throws what a client threw,
-  /// naming round and client, and InterruptedError soon after `setup.stop` becomes true; the state
-  /// is as it was.
-  ///   on_client    (may be empty) sees each client's trained model and update
-  ///   on_progress  hears now and then how many clients are done
-  /// Both are called by several threads at once.
-  RoundResult Run(const ServerState& state, std::vector<int64_t> cohort,
-                  const std::function<void(const ClientTask&, const Update&)>& on_client,
-                  const std::function<void(int64_t clients_done)>& on_progress);
+  /// Trains the cohort, not empty, from `state` and folds it, in the order of `cohort`. The bits do
+  /// not depend on the number of workers. The cohort's records of `store` are open. Throws what a
+  /// client threw, naming round and client, and InterruptedError soon after `setup.stop` becomes
+  /// true; the state is as it was. The aggregate lends memory until the next round.
+  Aggregate Run(const ServerState& state, const std::vector<CohortMember>& cohort,
+                ClientStore& store, const RoundHooks& hooks);
 
   Trainer& trainer(int worker) { return *trainers_[static_cast<size_t>(worker)]; }
 
  private:
+  /// Calls work(trainer, part, i) for every member i of the cohort, the members of a part in order,
+  /// and gives the parts to `fold`.
+  void ForEachClient(
+      int64_t clients, TreeFold& fold,
+      const std::function<void(Trainer& trainer, FoldPart& part, int64_t i)>& work,
+      const std::function<void(int64_t clients_done)>& on_progress);
+  /// The mean of the full gradients at the global model.
+  at::Tensor CohortGradient(const ServerState& state, const std::vector<CohortMember>& cohort);
+  double Share(const std::vector<CohortMember>& cohort) const;
+
   const TrainingSetup& setup_;
   const Aggregator& aggregator_;
   WorkerPool& pool_;
   std::vector<std::unique_ptr<Trainer>> trainers_;
-  TreeFold fold_;
+  TreeFold fold_, gradient_fold_;
 };
+
+/// The cohort in the order of dispatch and fold: most examples first, ties by id.
+std::vector<CohortMember> FoldOrder(const Partition& partition, const std::vector<int64_t>& cohort);
 
 }  // namespace flsim

@@ -8,6 +8,9 @@
 namespace flsim {
 namespace {
 
+/// Examples of a forward and backward pass that is not a local step.
+constexpr int64_t kPassBatch = 256;
+
 [[noreturn]] void Diverged(const ClientTask& task, const char* what, double value) {
   throw DivergedError("round " + std::to_string(task.round) + ", client " +
                       std::to_string(task.client) + ": " + what + " is " +
@@ -18,8 +21,49 @@ namespace {
 
 }  // namespace
 
+double TrainingSetup::Lr(int64_t round) const {
+  return options.lr * std::pow(options.lr_decay, static_cast<double>(round - 1)) *
+         lr_schedule->Factor(round);
+}
+
+std::vector<int64_t> TrainingSetup::ClientState() const {
+  std::vector<int64_t> sizes = strategy->ClientState();
+  if (local_buffers) sizes.push_back(network->buffers.size());
+  return sizes;
+}
+
+/// Keeps what a pass at other parameters would overwrite.
+class Trainer::Borrowed {
+ public:
+  Borrowed(Trainer& trainer, const at::Tensor& parameters) : trainer_(trainer) {
+    Replica& replica = *trainer.replica_;
+    Keep(trainer.kept_parameters_, replica.parameters);
+    Keep(trainer.kept_gradient_, replica.gradient);
+    if (replica.buffers.numel() > 0) Keep(trainer.kept_buffers_, replica.buffers);
+    Copy(replica.parameters, parameters);
+  }
+  ~Borrowed() {
+    Replica& replica = *trainer_.replica_;
+    Copy(replica.parameters, trainer_.kept_parameters_);
+    Copy(replica.gradient, trainer_.kept_gradient_);
+    if (replica.buffers.numel() > 0) Copy(replica.buffers, trainer_.kept_buffers_);
+  }
+  Borrowed(const Borrowed&) = delete;
+  Borrowed& operator=(const Borrowed&) = delete;
+
+ private:
+  static void Keep(at::Tensor& kept, const at::Tensor& original) {
+    if (!kept.defined()) kept = Uninitialized(original.numel(), original.device());
+    Copy(kept, original);
+  }
+  Trainer& trainer_;
+};
+
 Trainer::Trainer(const TrainingSetup& setup, c10::Device device)
-    : setup_(setup), replica_(MakeReplica(setup.backend, *setup.network, device)), batch_(device) {
+    : setup_(setup),
+      needs_(setup.strategy->Needs()),
+      replica_(MakeReplica(setup.backend, *setup.network, device)),
+      batch_(device) {
   const int64_t size = setup.network->parameters.size();
   const bool adam = setup.options.optimizer == "adam";
   if (adam || setup.options.momentum > 0) first_moment_ = Uninitialized(size, device);
@@ -27,75 +71,233 @@ Trainer::Trainer(const TrainingSetup& setup, c10::Device device)
   delta_ = Uninitialized(size, device);
 }
 
-ClientTask Trainer::Prepare(const ServerState& server, int64_t client) const {
-  ClientTask task(server);
-  task.client = client;
+ClientTask Trainer::Prepare(const ServerState& server, const CohortMember& member,
+                            ClientStore& store) {
+  ClientTask task(server, *this);
+  task.client = member.client;
   task.round = server.round + 1;
-  task.examples = setup_.partition->size(client);
+  task.examples = member.examples;
   task.parameters = replica_->parameters;
-  task.lr =
-      setup_.options.lr * std::pow(setup_.options.lr_decay, static_cast<double>(task.round - 1));
+  task.buffers = replica_->buffers;
+  task.lr = setup_.Lr(task.round);
+  task.first_time = !store.Has(member.client);
+  task.state = store.Open(member.client);
   return task;
 }
 
-Update Trainer::Train(ClientTask& task) {
-  const TrainingOptions& options = setup_.options;
+void Trainer::LoadModel(const ClientTask& task) {
   Copy(replica_->parameters, task.server.parameters);
-  if (replica_->buffers.numel() > 0) Copy(replica_->buffers, task.server.buffers);
+  if (replica_->buffers.numel() == 0) return;
+  const bool own = setup_.local_buffers && !task.first_time;
+  Copy(replica_->buffers, own ? task.state.back() : task.server.buffers);
+}
 
-  const auto stream = [&](const char* purpose) {
-    return Rng(setup_.seed,
-               {purpose, static_cast<uint64_t>(task.round), static_cast<uint64_t>(task.client)});
-  };
-  Rng shuffle = stream("shuffle"), augment = stream("augment"), dropout = stream("dropout");
-  const int64_t* examples = setup_.partition->begin(task.client);
+Update Trainer::Train(ClientTask& task, const std::function<void(ClientTask&)>& train) {
+  LoadModel(task);
+  setup_.strategy->Start(task);
+  if (train) {
+    train(task);
+  } else {
+    setup_.strategy->Train(task);
+  }
+  if (setup_.local_buffers) Copy(task.state.back(), replica_->buffers);
+  Update update;
+  update.delta = delta_;
+  update.buffers = replica_->buffers;
+  update.client = task.client;
+  update.examples = task.examples;
+  update.weight = static_cast<double>(task.examples);
+  update.squared_norm = Subtract(delta_, task.server.parameters, task.parameters);
+  if (!std::isfinite(update.squared_norm)) Diverged(task, "the update", update.squared_norm);
+  setup_.strategy->Finish(task, update);
+  if (!std::isfinite(update.squared_norm)) Diverged(task, "the update", update.squared_norm);
+  return update;
+}
+
+at::Tensor Trainer::TrainRoot(const ServerState& server) {
+  ClientTask task(server, *this);
+  task.client = -1;
+  task.round = server.round + 1;
+  task.examples = static_cast<int64_t>(setup_.root.size());
+  task.parameters = replica_->parameters;
+  task.lr = setup_.Lr(task.round);
+  LoadModel(task);
+  LocalRun plain;
+  plain.correct = [](const at::Tensor&) {};
+  plain.purpose = "root";
+  Run(task, plain);
+  const double squared_norm = Subtract(delta_, server.parameters, replica_->parameters);
+  if (!std::isfinite(squared_norm)) Diverged(task, "the server's own update", squared_norm);
+  return delta_;
+}
+
+void Trainer::Personalize(const ServerState& server, int64_t client, std::vector<at::Tensor> state,
+                          int64_t fine_tune_epochs) {
+  ClientTask task(server, *this);
+  task.client = client;
+  task.round = server.round;
+  task.examples = setup_.partition->size(client);
+  task.parameters = replica_->parameters;
+  task.buffers = replica_->buffers;
+  task.lr = setup_.Lr(std::max<int64_t>(1, task.round));
+  task.first_time = state.empty();
+  task.state = std::move(state);
+  LoadModel(task);
+  setup_.strategy->Personalize(task);
+  if (fine_tune_epochs == 0) return;
+  LocalRun fine_tuning;
+  fine_tuning.epochs = fine_tune_epochs;
+  fine_tuning.correct = [](const at::Tensor&) {};
+  fine_tuning.purpose = "fine_tune";
+  Run(task, fine_tuning);
+}
+
+const int64_t* Trainer::Examples(const ClientTask& task) const {
+  return task.client < 0 ? setup_.root.data() : setup_.partition->begin(task.client);
+}
+
+Rng Trainer::Draws(const ClientTask& task, const char* purpose, const char* what) const {
+  const std::string name = *purpose == 0 ? what : std::string(purpose) + "." + what;
+  // The server's own training shares no client's stream: its purpose tells it apart.
+  const uint64_t client = task.client < 0 ? 0 : static_cast<uint64_t>(task.client);
+  return Rng(setup_.seed, {name, static_cast<uint64_t>(task.round), client});
+}
+
+void Trainer::CheckStop(const ClientTask& task) const {
+  if (*setup_.stop) throw InterruptedError("interrupted in round " + std::to_string(task.round));
+}
+
+void Trainer::Run(ClientTask& task, const LocalRun& run) {
+  const TrainingOptions& options = setup_.options;
+  Rng shuffle = Draws(task, run.purpose, "shuffle");
+  Rng augment = Draws(task, run.purpose, "augment");
+  Rng dropout = Draws(task, run.purpose, "dropout");
+  const int64_t* examples = Examples(task);
   order_.assign(examples, examples + task.examples);
   const int64_t batch_size =
       options.batch_size == 0 ? task.examples : std::min(options.batch_size, task.examples);
   const int64_t batches = (task.examples + batch_size - 1) / batch_size;
-  const int64_t steps = options.steps ? *options.steps : *options.epochs * batches;
-
-  while (task.steps < steps) {
+  const int64_t steps = run.epochs        ? *run.epochs * batches
+                        : options.steps   ? *options.steps
+                                          : *options.epochs * batches;
+  const std::vector<ParameterRange> frozen =
+      run.trained.empty() ? std::vector<ParameterRange>()
+                          : setup_.network->parameters.Complement(run.trained);
+  FeatureLoss feature_loss;
+  if (needs_.features && !run.correct) {
+    feature_loss = [&](const at::Tensor& features) {
+      return setup_.strategy->FeatureLoss(task, features);
+    };
+  }
+  // A local run starts from nothing, whatever ran before it.
+  for (int64_t step = 0; step < steps;) {
     if (options.shuffle) shuffle.Shuffle(order_.data(), task.examples);
-    for (int64_t first = 0; first < task.examples && task.steps < steps; first += batch_size) {
-      if (*setup_.stop)
-        throw InterruptedError("interrupted in round " + std::to_string(task.round));
+    for (int64_t first = 0; first < task.examples && step < steps; first += batch_size) {
+      CheckStop(task);
       const int64_t n = std::min(batch_size, task.examples - first);
       setup_.dataset->Gather(Split::kTrain, order_.data() + first, n, &augment, batch_);
-      const double loss = replica_->Gradient(batch_, dropout);
-      ++task.steps;
+      dropout_at_step_ = dropout;
+      const double loss =
+          replica_->Gradient(batch_, dropout, feature_loss ? &feature_loss : nullptr);
+      ++step;
+      if (run.counted) {
+        ++task.steps;
+        task.loss_sum += loss * static_cast<double>(n);
+        task.examples_seen += n;
+      }
       if (!std::isfinite(loss)) Diverged(task, "the training loss", loss);
-      task.loss_sum += loss * static_cast<double>(n);
-      task.examples_seen += n;
-      Step(task);
+      Correct(task, run, frozen);
+      Step(task, run, step);
     }
   }
-
-  Update update;
-  update.delta = delta_;
-  update.buffers = replica_->buffers;
-  update.examples = task.examples;
-  update.squared_norm = Subtract(delta_, task.server.parameters, replica_->parameters);
-  if (!std::isfinite(update.squared_norm)) Diverged(task, "the update", update.squared_norm);
-  setup_.strategy->Finish(task, update);
-  return update;
 }
 
-void Trainer::Step(const ClientTask& task) {
-  const TrainingOptions& options = setup_.options;
+void Trainer::Correct(const ClientTask& task, const LocalRun& run,
+                      const std::vector<ParameterRange>& frozen) {
   const at::Tensor& gradient = replica_->gradient;
-  setup_.strategy->CorrectGradient(task, gradient);
-  if (options.clip_norm > 0) {
-    const double norm = std::sqrt(SquaredNorm(gradient));
-    if (norm > options.clip_norm) Scale(gradient, options.clip_norm / norm);
-  }
-  if (options.optimizer == "adam") {
-    Apply(AdamStep{task.lr, 0.9, 0.999, 1e-8, options.weight_decay, task.steps},
-          replica_->parameters, gradient, first_moment_, second_moment_);
+  if (run.correct) {
+    run.correct(gradient);
   } else {
-    Apply(SgdStep{task.lr, options.momentum, options.weight_decay, task.steps == 1},
-          replica_->parameters, gradient, first_moment_);
+    setup_.strategy->CorrectGradient(task, gradient);
   }
+  for (const ParameterRange& range : frozen) Fill(gradient.narrow(0, range.begin, range.size), 0);
+  const double clip_norm = setup_.options.clip_norm;
+  if (clip_norm == 0) return;
+  const double norm = std::sqrt(SquaredNorm(gradient));
+  if (norm > clip_norm) Scale(gradient, clip_norm / norm);
+}
+
+void Trainer::Step(const ClientTask& task, const LocalRun& run, int64_t step) {
+  const TrainingOptions& options = setup_.options;
+  const auto apply = [&](const at::Tensor& w, const at::Tensor& g, const at::Tensor& m,
+                         const at::Tensor& v) {
+    if (options.optimizer == "adam") {
+      Apply(AdamStep{task.lr, 0.9, 0.999, 1e-8, options.weight_decay, step}, w, g, m, v);
+    } else {
+      Apply(SgdStep{task.lr, options.momentum, options.weight_decay, step == 1}, w, g, m);
+    }
+  };
+  const Replica& replica = *replica_;
+  if (run.trained.empty()) {
+    return apply(replica.parameters, replica.gradient, first_moment_, second_moment_);
+  }
+  for (const ParameterRange& range : run.trained) {
+    const auto part = [&](const at::Tensor& x) {
+      return x.defined() ? x.narrow(0, range.begin, range.size) : x;
+    };
+    apply(part(replica.parameters), part(replica.gradient), part(first_moment_),
+          part(second_moment_));
+  }
+}
+
+double Trainer::Loss(const ClientTask& task, const at::Tensor& parameters) {
+  const Borrowed borrowed(*this, parameters);
+  double sum = 0;
+  for (int64_t first = 0; first < task.examples; first += kPassBatch) {
+    CheckStop(task);
+    setup_.dataset->Gather(Split::kTrain, Examples(task) + first,
+                           std::min(kPassBatch, task.examples - first), nullptr, batch_);
+    sum += replica_->Evaluate(batch_).loss;
+  }
+  const double loss = sum / static_cast<double>(task.examples);
+  if (!std::isfinite(loss)) Diverged(task, "the loss of the global model", loss);
+  return loss;
+}
+
+double Trainer::FullGradient(const ClientTask& task, const at::Tensor& parameters,
+                             const at::Tensor& gradient) {
+  const Borrowed borrowed(*this, parameters);
+  Rng augment = Draws(task, "full", "augment"), dropout = Draws(task, "full", "dropout");
+  double loss = 0;
+  for (int64_t first = 0; first < task.examples; first += kPassBatch) {
+    CheckStop(task);
+    const int64_t n = std::min(kPassBatch, task.examples - first);
+    setup_.dataset->Gather(Split::kTrain, Examples(task) + first, n, &augment, batch_);
+    const double share = static_cast<double>(n) / static_cast<double>(task.examples);
+    loss += share * replica_->Gradient(batch_, dropout);
+    (first == 0 ? SetScaled : AddScaled)(gradient, share, replica_->gradient);
+  }
+  if (!std::isfinite(loss)) Diverged(task, "the loss of the full gradient", loss);
+  return loss;
+}
+
+void Trainer::BatchGradient(const at::Tensor& parameters, const at::Tensor& gradient) {
+  FLSIM_CHECK(dropout_at_step_.has_value());
+  const Borrowed borrowed(*this, parameters);
+  Rng dropout = *dropout_at_step_;
+  replica_->Gradient(batch_, dropout);
+  Copy(gradient, replica_->gradient);
+}
+
+at::Tensor Trainer::Features(const at::Tensor& parameters) {
+  return replica_->Features(parameters, batch_);
+}
+
+const at::Tensor& Trainer::Scratch(int index) {
+  while (static_cast<int>(scratch_.size()) <= index) scratch_.emplace_back();
+  at::Tensor& scratch = scratch_[static_cast<size_t>(index)];
+  if (!scratch.defined()) scratch = Uninitialized(delta_.numel(), delta_.device());
+  return scratch;
 }
 
 }  // namespace flsim

@@ -25,7 +25,8 @@ class LinearReplica : public Replica {
     FLSIM_CHECK(WhyNotLinear(network).empty() && device.is_cpu());
   }
 
-  double Gradient(const Batch& batch, Rng&) override {
+  double Gradient(const Batch& batch, Rng&, const FeatureLoss* feature_loss) override {
+    FLSIM_CHECK(feature_loss == nullptr);
     Forward(batch);
     const double loss =
         network_.task == Task::kRegression ? SquaredError(batch) : CrossEntropy(batch);

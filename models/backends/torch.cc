@@ -15,6 +15,7 @@
 #include <c10/core/GradMode.h>
 
 #include <cmath>
+#include <utility>
 
 #include "engine/core/error.h"
 #include "engine/core/vector_ops.h"
@@ -74,10 +75,10 @@ class TorchReplica : public Replica {
       : Replica(network, device),
         network_(network),
         channels_last_(PrefersChannelsLast(network.layers)) {
-    const auto slots = static_cast<int>(network.parameters.slots().size());
-    for (int i = 0; i < slots; ++i) {
-      weights_.push_back(network.parameters.View(parameters, i).detach().requires_grad_(true));
-      weights_.back().mutable_grad() = network.parameters.View(gradient, i);
+    weights_ = Views(parameters);
+    for (size_t i = 0; i < weights_.size(); ++i) {
+      weights_[i] = weights_[i].detach().requires_grad_(true);
+      weights_[i].mutable_grad() = network.parameters.View(gradient, static_cast<int>(i));
     }
     const auto buffer_slots = static_cast<int>(network.buffers.slots().size());
     for (int i = 0; i < buffer_slots; ++i) {
@@ -85,22 +86,44 @@ class TorchReplica : public Replica {
     }
   }
 
-  double Gradient(const Batch& batch, Rng& rng) override {
+  double Gradient(const Batch& batch, Rng& rng, const FeatureLoss* feature_loss) override {
     const c10::AutoGradMode recording(true);
     Fill(gradient, 0);
     rng_ = &rng;
-    const at::Tensor output = Run(network_.layers, Inputs(batch));
-    const at::Tensor loss = network_.task == Task::kRegression
-                                ? at::mse_loss(output.view({-1}), batch.targets())
-                                : at::cross_entropy_loss(output, batch.targets());
+    const at::Tensor last_input = RunBelowLast(batch);
+    const at::Tensor output = RunLast(last_input);
+    at::Tensor loss = network_.task == Task::kRegression
+                          ? at::mse_loss(output.view({-1}), batch.targets())
+                          : at::cross_entropy_loss(output, batch.targets());
+    if (feature_loss != nullptr) {
+      const at::Tensor term = (*feature_loss)(last_input.flatten(1));
+      if (term.defined()) loss = loss.add(term);
+    }
     loss.backward();
     return loss.item<float>();
+  }
+
+  at::Tensor Features(const at::Tensor& other, const Batch& batch) override {
+    const c10::AutoGradMode recording(false);
+    // Other tensors, not other bytes: a graph that is being recorded keeps what it has saved. A
+    // copy, so that rounding does not depend on where `other` lies in memory.
+    if (!other_parameters_.defined()) {
+      other_parameters_ = Uninitialized(parameters.numel(), parameters.device());
+      other_weights_ = Views(other_parameters_);
+    }
+    Copy(other_parameters_, other);
+    std::swap(weights_, other_weights_);
+    Rng* const rng = std::exchange(rng_, nullptr);
+    const at::Tensor features = RunBelowLast(batch).flatten(1);
+    rng_ = rng;
+    std::swap(weights_, other_weights_);
+    return features;
   }
 
   EvaluationSums Evaluate(const Batch& batch) override {
     const c10::AutoGradMode recording(false);
     rng_ = nullptr;
-    const at::Tensor output = Run(network_.layers, Inputs(batch)).contiguous().cpu();
+    const at::Tensor output = RunLast(RunBelowLast(batch)).contiguous().cpu();
     const at::Tensor targets = batch.targets().cpu();
     const bool classes = network_.task == Task::kClassification;
     return SumLosses(network_, batch.size(), output.const_data_ptr<float>(),
@@ -114,20 +137,39 @@ class TorchReplica : public Replica {
                           : batch.inputs();
   }
 
-  at::Tensor Run(const std::vector<NetworkLayer>& layers, at::Tensor x) {
+  /// Views of a flat vector [P], by slot.
+  std::vector<at::Tensor> Views(const at::Tensor& flat) const {
+    std::vector<at::Tensor> views;
+    const auto slots = static_cast<int>(network_.parameters.slots().size());
+    for (int i = 0; i < slots; ++i) views.push_back(network_.parameters.View(flat, i));
+    return views;
+  }
+
+  /// The input of the last layer, which RunLast() leaves as it is.
+  at::Tensor RunBelowLast(const Batch& batch) {
+    const NetworkLayer* first = network_.layers.data();
+    return Run(first, first + network_.layers.size() - 1, Inputs(batch));
+  }
+
+  at::Tensor RunLast(const at::Tensor& x) { return Run(network_.layers.back(), x); }
+
+  at::Tensor Run(const std::vector<NetworkLayer>& layers, const at::Tensor& x) {
+    return Run(layers.data(), layers.data() + layers.size(), x);
+  }
+
+  at::Tensor Run(const NetworkLayer* layer, const NetworkLayer* end, at::Tensor x) {
     bool overwritable = false;  // never a ReLU's output: its backward pass reads it
-    for (size_t i = 0; i < layers.size(); ++i) {
-      const NetworkLayer& layer = layers[i];
-      if (std::holds_alternative<Relu>(layer.spec)) {
+    for (; layer != end; ++layer) {
+      if (std::holds_alternative<Relu>(layer->spec)) {
         // A maximum commutes with ReLU, gradient included: pool first, and there is less to do.
         const bool pool_next =
-            i + 1 < layers.size() && std::holds_alternative<MaxPool>(layers[i + 1].spec);
-        if (pool_next) x = Run(layers[++i], x);
+            layer + 1 != end && std::holds_alternative<MaxPool>((layer + 1)->spec);
+        if (pool_next) x = Run(*++layer, x);
         x = pool_next || overwritable ? at::relu_(x) : at::relu(x);
         overwritable = false;
       } else {
-        x = Run(layer, x);
-        overwritable = MayOverwrite(layer.spec);
+        x = Run(*layer, x);
+        overwritable = MayOverwrite(layer->spec);
       }
     }
     return x;
@@ -199,6 +241,9 @@ class TorchReplica : public Replica {
   std::vector<at::Tensor> weights_;  ///< leaves, by slot
   std::vector<at::Tensor> buffers_;  ///< by slot
   Rng* rng_ = nullptr;               ///< set while training
+
+  at::Tensor other_parameters_;  ///< float32 [P], of Features()
+  std::vector<at::Tensor> other_weights_;
 };
 
 }  // namespace

@@ -1,57 +1,31 @@
 // Every round a cohort of fixed size, drawn uniformly without replacement.
 #include <algorithm>
-#include <cmath>
 #include <unordered_set>
 
-#include "strategies/sampler.h"
+#include "strategies/samplers/cohort_options.h"
 
 namespace flsim {
 namespace {
 
 class Uniform : public Sampler {
  public:
-  struct Options {
-    std::optional<int64_t> cohort;
-    std::optional<double> fraction;
-    template <class V>
-    void Visit(V& v) {
-      v(cohort, "cohort", "Clients per round.", AtLeast(1));
-      v(fraction, "fraction",
-        "Clients per round as a part of the population (rounded, at least one); 0.1 if cohort is "
-        "absent too.",
-        [] {
-          Accepts accepts = GreaterThan(0);
-          accepts.max = 1;
-          return accepts;
-        }());
-    }
-    void Check(Problems& problems, const std::string& path) {
-      if (cohort && fraction)
-        problems.Add(JoinPath(path, "fraction"), "give either cohort or fraction, not both");
-      if (!cohort && !fraction) fraction = 0.1;
-    }
-  };
-  Uniform(const Options& options, const Context&) : options_(options) {}
+  using Options = CohortOptions;
+  Uniform(const Options& options, const Context&) : Sampler(options), options_(options) {}
 
   void CheckPopulation(int64_t clients, const std::string& path,
                        Problems& problems) const override {
-    if (options_.cohort && *options_.cohort > clients) {
-      problems.Add(JoinPath(path, "cohort"), "must be at most " + std::to_string(clients) +
-                                                 " (the clients of the partition), got " +
-                                                 std::to_string(*options_.cohort));
-    }
+    options_.CheckPopulation(clients, path, problems);
   }
+  int64_t CohortSize(int64_t clients) const override { return options_.Size(clients); }
 
-  std::vector<int64_t> Sample(int64_t clients, Rng rng) const override {
-    const int64_t cohort =
-        options_.cohort
-            ? *options_.cohort
-            : std::max<int64_t>(1, std::llround(*options_.fraction * static_cast<double>(clients)));
+  std::vector<int64_t> Sample(const SamplingRound& round) const override {
     // Floyd's algorithm (Bentley and Floyd, 1987): one draw for each member, whatever the
     // population.
+    const int64_t clients = round.population.clients;
+    Rng rng = round.rng;
     std::unordered_set<int64_t> members;
-    members.reserve(static_cast<size_t>(cohort));
-    for (int64_t j = clients - cohort; j < clients; ++j) {
+    members.reserve(static_cast<size_t>(round.cohort));
+    for (int64_t j = clients - round.cohort; j < clients; ++j) {
       const auto drawn = static_cast<int64_t>(rng.Below(static_cast<uint64_t>(j) + 1));
       if (!members.insert(drawn).second) members.insert(j);
     }

@@ -3,7 +3,7 @@
 // Classification"):
 //   m = momentum m + delta;   w -= lr m   (nesterov: w -= lr (delta + momentum m)).
 #include "engine/core/vector_ops.h"
-#include "strategies/strategy.h"
+#include "strategies/server_optimizer.h"
 
 namespace flsim {
 namespace {
@@ -24,20 +24,19 @@ class Sgd : public ServerOptimizer {
         problems.Add(JoinPath(path, "nesterov"), "needs momentum above 0");
     }
   };
-  Sgd(const Options& options, const Context&) : options_(options) {}
+  Sgd(const Options& options, const Context& context)
+      : ServerOptimizer(context), options_(options) {}
 
   void Step(ServerState& state, const at::Tensor& delta) const override {
-    if (options_.momentum == 0) return AddScaled(state.parameters, -options_.lr, delta);
+    const double lr = options_.lr * LrFactor(state);
+    const double momentum = options_.momentum;
+    if (momentum == 0) return AddScaled(state.parameters, -lr, delta);
     at::Tensor& m = state.tensors["server_optimizer.momentum"];
-    if (!m.defined()) m = Zeros(delta.numel(), delta.device());
-    Scale(m, options_.momentum);
-    AddScaled(m, 1, delta);
-    if (options_.nesterov) {
-      AddScaled(state.parameters, -options_.lr, delta);
-      AddScaled(state.parameters, -options_.lr * options_.momentum, m);
-    } else {
-      AddScaled(state.parameters, -options_.lr, m);
-    }
+    const bool first = !m.defined();
+    if (first) m = Uninitialized(delta.numel(), delta.device());
+    if (options_.nesterov) AddScaled(state.parameters, -lr, delta);
+    const double along_m = options_.nesterov ? lr * momentum : lr;
+    Apply(SgdStep{along_m, momentum, /*weight_decay=*/0, first}, state.parameters, delta, m);
   }
 
  private:

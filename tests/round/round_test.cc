@@ -1,14 +1,12 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <numeric>
-#include <set>
 #include <thread>
 
 #include "engine/core/vector_ops.h"
 #include "engine/round/evaluation.h"
 #include "engine/round/tree_fold.h"
 #include "engine/round/worker_pool.h"
-#include "strategies/sampler.h"
 
 namespace flsim {
 namespace {
@@ -73,21 +71,17 @@ class Order : public Aggregator {
   void Add(Part& part, const Update& update) const override {
     static_cast<List&>(part).items.push_back(update.examples);
   }
-  void Join(Part& left, const Part& right) const override {
+  void Join(Part& left, Part& right) const override {
     const auto& more = static_cast<const List&>(right).items;
     auto& items = static_cast<List&>(left).items;
     items.insert(items.end(), more.begin(), more.end());
   }
-  Update Finish(Part& part) const override {
-    result = static_cast<List&>(part).items;
-    return {};
-  }
-  mutable std::vector<int64_t> result;
+  Aggregate Finish(Part&, const FoldInput&) const override { return {}; }
 };
 
 TEST_CASE("parts given in any order are joined in theirs") {
   const Order order;
-  TreeFold fold(order);
+  TreeFold fold(&order);
   Rng rng(1, {"order"});
   for (const int64_t parts : {1, 2, 3, 5, 8, 13, 100, 256}) {
     std::vector<int64_t> sequence(static_cast<size_t>(parts));
@@ -99,29 +93,46 @@ TEST_CASE("parts given in any order are joined in theirs") {
       auto part = fold.Take();
       Update update;
       update.examples = index;
-      order.Add(*part, update);
+      fold.Add(*part, update);
       fold.Give(index, std::move(part));
     }
-    fold.Finish();
-    CHECK(order.result == expected);
+    CHECK(static_cast<Order::List&>(*fold.Whole().updates).items == expected);
   }
 }
 
-TEST_CASE("the uniform sampler draws distinct clients, each as often as any other") {
-  Problems problems;
-  Choice<Sampler> choice;
-  choice.Bind(Json{{"name", "uniform"}, {"cohort", 7}}, "sampler", problems);
-  const auto sampler = choice.Make({});
-  constexpr int kRounds = 20000, kClients = 30;
-  std::vector<int> drawn(kClients);
-  for (uint64_t round = 0; round < kRounds; ++round) {
-    const auto cohort = sampler->Sample(kClients, Rng(1, {"sample", round}));
-    REQUIRE(std::set<int64_t>(cohort.begin(), cohort.end()).size() == 7);
-    CHECK(std::is_sorted(cohort.begin(), cohort.end()));
-    for (const int64_t client : cohort) ++drawn[static_cast<size_t>(client)];
+TEST_CASE("extras are summed in the order of the cohort, whoever comes first") {
+  const c10::Device cpu(c10::kCPU);
+  Rng rng(1, {"extras"});
+  constexpr int64_t kClients = 37;
+  std::vector<at::Tensor> extras;
+  for (int64_t i = 0; i < kClients; ++i) {
+    extras.push_back(Uninitialized(3, cpu));
+    for (int64_t j = 0; j < 3; ++j)
+      extras.back().mutable_data_ptr<float>()[j] = static_cast<float>(rng.Normal());
   }
-  // Each count is binomial(20000, 7/30): standard deviation 60; five of them.
-  for (const int count : drawn) CHECK(std::abs(count - kRounds * 7.0 / kClients) < 300);
+  TreeFold fold(nullptr);
+  std::vector<float> first;
+  for (int repeat = 0; repeat < 4; ++repeat) {
+    std::vector<int64_t> sequence(kClients);
+    std::iota(sequence.begin(), sequence.end(), 0);
+    rng.Shuffle(sequence.data(), kClients);
+    fold.Start(kClients);
+    for (const int64_t index : sequence) {
+      auto part = fold.Take();
+      Update update;
+      update.extras = {extras[static_cast<size_t>(index)]};
+      fold.Add(*part, update);
+      fold.Give(index, std::move(part));
+    }
+    const float* sum = fold.Whole().extras.at(0).const_data_ptr<float>();
+    if (repeat == 0) first.assign(sum, sum + 3);
+    CHECK(std::vector<float>(sum, sum + 3) == first);
+    for (int64_t j = 0; j < 3; ++j) {
+      double expected = 0;
+      for (const at::Tensor& extra : extras) expected += extra.const_data_ptr<float>()[j];
+      CHECK(sum[j] == Approx(expected).margin(1e-5));
+    }
+  }
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "engine/core/options.h"
+#include "strategies/schedule.h"
 
 namespace flsim {
 
@@ -15,6 +16,7 @@ struct TrainingOptions {
   double lr = 0.01, momentum = 0, weight_decay = 0;
   std::string optimizer = "sgd";
   double lr_decay = 1, clip_norm = 0;
+  Choice<Schedule> lr_schedule{"constant"};
 
   template <class V>
   void Visit(V& v) {
@@ -40,6 +42,7 @@ struct TrainingOptions {
       accepts.max = 1;
       return accepts;
     }());
+    v(lr_schedule, "lr_schedule", "How the client learning rate changes from round to round.");
     v(clip_norm, "clip_norm",
       "Scales a gradient down to this norm if it is longer; 0 leaves gradients as they are.",
       AtLeast(0));
@@ -48,6 +51,10 @@ struct TrainingOptions {
     if (epochs && steps)
       problems.Add(JoinPath(path, "steps"), "give either epochs or steps, not both");
     if (!epochs && !steps) epochs = 1;
+    if (lr_decay != 1 && lr_schedule.name != "constant") {
+      problems.Add(JoinPath(path, "lr_decay"),
+                   "is a schedule of its own; leave it out beside lr_schedule");
+    }
     if (optimizer == "adam" && momentum != 0) {
       problems.Add(JoinPath(path, "momentum"),
                    "applies to optimizer sgd only; leave it out with adam");

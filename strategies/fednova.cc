@@ -1,0 +1,82 @@
+// FedNova: clients' updates are divided by how far their local steps carry before they are
+// averaged. Wang, Liu, Liang, Joshi, Poor (2020), "Tackling the Objective Inconsistency Problem in
+// Heterogeneous Federated Optimization", equation 7:
+//   w <- w0 - tau_eff sum_i p_i delta_i / ||a_i||_1,      tau_eff = sum_i p_i ||a_i||_1
+//   delta_i  update.delta (lr G_i a_i in the paper)       p_i  the aggregator's weights, summing to
+//   1
+//   ||a_i||_1  what the client's local steps make of a constant unit gradient, over lr: their
+//   number
+//              for plain sgd, sum (1 - b^k) / (1 - b) with momentum b, sum (1 - lr mu)^k with the
+//              proximal term mu/2 ||w - w0||^2, and the exact recurrence where both are on.
+// Clients that take the same number of steps make it FedAvg (with mu, FedProx) to rounding.
+//
+// Where readings differ: our local optimizer adds the proximal term before momentum; the authors'
+// code adds it to the momentum buffer afterwards, sums both normalisers when both are on, and with
+// mu takes tau_eff = sum p_i K_i, the number of steps. Server momentum ("gmf" there) is the server
+// optimizer's. Weight decay is part of the objective and not of a_i. Adam has no such a_i.
+#include "engine/core/error.h"
+#include "engine/core/vector_ops.h"
+#include "strategies/strategy.h"
+
+namespace flsim {
+namespace {
+
+class FedNova : public Strategy {
+ public:
+  struct Options {
+    double mu = 0;
+    template <class V>
+    void Visit(V& v) {
+      v(mu, "mu", "Weight of a proximal term as FedProx has it; 0 leaves it out.", AtLeast(0));
+    }
+  };
+  FedNova(const Options& options, const Context& context)
+      : mu_(options.mu), momentum_(context.training.momentum) {
+    if (context.training.optimizer != "sgd") {
+      throw ConfigError("training.optimizer: fednova needs sgd: how far a step of " +
+                        context.training.optimizer +
+                        " carries does not grow with its gradient, so updates can't be normalized");
+    }
+  }
+
+  void CorrectGradient(const ClientTask& task, const at::Tensor& gradient) const override {
+    if (mu_ > 0) AddScaledDifference(gradient, mu_, task.parameters, task.server.parameters);
+  }
+
+  void Finish(ClientTask& task, Update& update) const override {
+    const double a = StepSum(task.steps, task.lr);
+    Scale(update.delta, 1 / a);
+    update.squared_norm /= a * a;
+    update.scalars.push_back(a);
+  }
+
+  void UpdateServer(ServerState& state, Aggregate& aggregate,
+                    const ServerOptimizer& optimizer) const override {
+    double sum = 0, weights = 0;
+    for (const ClientReport& client : aggregate.clients) {
+      sum += client.weight * client.scalars.at(0);
+      weights += client.weight;
+    }
+    Scale(aggregate.delta, sum / weights);  // tau_eff
+    optimizer.Step(state, aggregate.delta);
+  }
+
+ private:
+  /// ||a_i||_1: d = (w0 - w) / lr after local steps on a constant gradient of 1.
+  double StepSum(int64_t steps, double lr) const {
+    double d = 0, m = 0;
+    for (int64_t k = 0; k < steps; ++k) {
+      m = momentum_ * m + (1 - mu_ * lr * d);
+      d += m;
+    }
+    return d;
+  }
+
+  double mu_, momentum_;
+};
+
+FLSIM_REGISTER(Strategy, FedNova, "fednova",
+               "Updates normalized by their local steps (Wang et al., 2020).");
+
+}  // namespace
+}  // namespace flsim
