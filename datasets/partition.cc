@@ -35,7 +35,8 @@ std::pair<Partition, Partition> HoldOut(const Partition& partition, double fract
     const int64_t size = partition.size(client);
     order.assign(partition.begin(client), partition.begin(client) + size);
     Rng(seed, {"held_out", 0, static_cast<uint64_t>(client)}).Shuffle(order.data(), size);
-    const auto held = std::min(size - 1, static_cast<int64_t>(fraction * static_cast<double>(size)));
+    const auto held =
+        std::min(size - 1, static_cast<int64_t>(fraction * static_cast<double>(size)));
     std::sort(order.begin(), order.begin() + held);
     std::sort(order.begin() + held, order.end());
     held_out.indices.insert(held_out.indices.end(), order.begin(), order.begin() + held);

@@ -19,7 +19,8 @@ struct LocalRun {
   std::vector<ParameterRange> trained;
   /// Changes each step's gradient, in place of Strategy::CorrectGradient.
   std::function<void(const at::Tensor& gradient)> correct;
-  /// Names the random draws (order of examples, augmentation, dropout) of a run beside the main one.
+  /// Names the random draws (order of examples, augmentation, dropout) of a run beside the main
+  /// one.
   const char* purpose = "";
   /// Whether its steps, examples and losses join the task's.
   bool counted = true;
@@ -60,15 +61,15 @@ struct ClientTask {
 
   const ServerState& server;
   LocalTraining& local;
-  int64_t client = 0;      ///< -1: the server itself, on its root data set
-  int64_t round = 0;       ///< 1 for the first
-  int64_t examples = 0;    ///< n_k, the client's training examples
-  at::Tensor parameters;   ///< w, float32 [P]: the local model, in training
-  at::Tensor buffers;      ///< float32 [B]: of the local model
-  double lr = 0;           ///< this round's client learning rate
-  int64_t steps = 0;       ///< local steps done
+  int64_t client = 0;     ///< -1: the server itself, on its root data set
+  int64_t round = 0;      ///< 1 for the first
+  int64_t examples = 0;   ///< n_k, the client's training examples
+  at::Tensor parameters;  ///< w, float32 [P]: the local model, in training
+  at::Tensor buffers;     ///< float32 [B]: of the local model
+  double lr = 0;          ///< this round's client learning rate
+  int64_t steps = 0;      ///< local steps done
   int64_t examples_seen = 0;
-  double loss_sum = 0;     ///< over examples seen, each at the time it was seen
+  double loss_sum = 0;  ///< over examples seen, each at the time it was seen
 
   /// The client's own vectors, sized as Strategy::ClientState() says; zeros when the client takes
   /// part for the first time. What is written here is kept if the round completes.
@@ -86,8 +87,8 @@ struct Update {
   at::Tensor buffers;  ///< float32 [B]
   int64_t client = 0;
   int64_t examples = 0;
-  double weight = 0;         ///< n_k, unless the strategy puts another (not negative) in its place
-  double squared_norm = 0;   ///< ||delta||^2; kept true by whoever changes delta
+  double weight = 0;        ///< n_k, unless the strategy puts another (not negative) in its place
+  double squared_norm = 0;  ///< ||delta||^2; kept true by whoever changes delta
   std::vector<at::Tensor> extras;  ///< further vectors; the server gets their plain mean
   std::vector<double> scalars;     ///< further numbers; the server gets each client's
 };
@@ -106,9 +107,9 @@ struct ClientReport {
 
 /// What an aggregator makes of a cohort's updates, with what the engine adds.
 struct Aggregate {
-  at::Tensor delta;    ///< float32 [P]
-  at::Tensor buffers;  ///< float32 [B]
-  double squared_norm = 0;  ///< ||delta||^2
+  at::Tensor delta;                   ///< float32 [P]
+  at::Tensor buffers;                 ///< float32 [B]
+  double squared_norm = 0;            ///< ||delta||^2
   std::vector<at::Tensor> extras;     ///< the plain mean of each over the cohort
   std::vector<ClientReport> clients;  ///< in the order of the fold
   /// The cohort's share of the population: of its examples where the aggregator weighs by them,

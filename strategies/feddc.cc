@@ -14,10 +14,9 @@
 // (option II), c_i+ = c_i - c + (w0 - w) / (K lr), and so does ours; K as in scaffold.cc. p_i are
 // the aggregator's weights by examples, for both averages (the optimum is missed if they differ);
 // the authors weigh by scaling alpha and c with n_i. Without c and c_i this is FedDyn.
-#include <cmath>
-
 #include "engine/core/error.h"
 #include "engine/core/vector_ops.h"
+#include "strategies/step_sum.h"
 #include "strategies/strategy.h"
 
 namespace flsim {
@@ -36,9 +35,7 @@ class FedDc : public Strategy {
     }
   };
   FedDc(const Options& options, const Context& context)
-      : alpha_(options.alpha),
-        momentum_(context.training.momentum),
-        parameters_(context.parameters) {
+      : alpha_(options.alpha), training_(context.training), parameters_(context.parameters) {
     if (context.training.optimizer != "sgd") {
       throw ConfigError(
           "training.optimizer: feddc needs sgd: it corrects each step by gradients of earlier "
@@ -50,6 +47,7 @@ class FedDc : public Strategy {
   StrategyNeeds Needs() const override {
     StrategyNeeds needs;
     needs.weights = true;
+    needs.vectors_down = 1;  // c
     return needs;
   }
 
@@ -71,7 +69,7 @@ class FedDc : public Strategy {
   void Finish(ClientTask& task, Update& update) const override {
     AddScaled(task.state[0], -1, update.delta);
     const at::Tensor& change = task.local.Scratch(0);  // c_i+ - c_i
-    SetScaled(change, 1 / (StepSum(task.steps) * task.lr), update.delta);
+    SetScaled(change, 1 / (StepSum(training_, task.steps, task.lr) * task.lr), update.delta);
     AddScaled(change, -1, task.server.tensors.at(kC));
     AddScaled(task.state[1], 1, change);
     Scale(change, static_cast<double>(task.examples));
@@ -92,13 +90,8 @@ class FedDc : public Strategy {
   }
 
  private:
-  /// What `steps` local steps of a constant gradient add up to; without momentum, their number.
-  double StepSum(int64_t steps) const {
-    const double k = static_cast<double>(steps), b = momentum_;
-    return (k - b * (1 - std::pow(b, k)) / (1 - b)) / (1 - b);
-  }
-
-  double alpha_, momentum_;
+  double alpha_;
+  TrainingOptions training_;
   const ParameterLayout* parameters_;
 };
 

@@ -16,6 +16,7 @@
 // optimizer's. Weight decay is part of the objective and not of a_i. Adam has no such a_i.
 #include "engine/core/error.h"
 #include "engine/core/vector_ops.h"
+#include "strategies/step_sum.h"
 #include "strategies/strategy.h"
 
 namespace flsim {
@@ -31,7 +32,7 @@ class FedNova : public Strategy {
     }
   };
   FedNova(const Options& options, const Context& context)
-      : mu_(options.mu), momentum_(context.training.momentum) {
+      : mu_(options.mu), training_(context.training) {
     if (context.training.optimizer != "sgd") {
       throw ConfigError("training.optimizer: fednova needs sgd: how far a step of " +
                         context.training.optimizer +
@@ -44,7 +45,7 @@ class FedNova : public Strategy {
   }
 
   void Finish(ClientTask& task, Update& update) const override {
-    const double a = StepSum(task.steps, task.lr);
+    const double a = StepSum(training_, task.steps, task.lr, mu_);
     Scale(update.delta, 1 / a);
     update.squared_norm /= a * a;
     update.scalars.push_back(a);
@@ -62,17 +63,8 @@ class FedNova : public Strategy {
   }
 
  private:
-  /// ||a_i||_1: d = (w0 - w) / lr after local steps on a constant gradient of 1.
-  double StepSum(int64_t steps, double lr) const {
-    double d = 0, m = 0;
-    for (int64_t k = 0; k < steps; ++k) {
-      m = momentum_ * m + (1 - mu_ * lr * d);
-      d += m;
-    }
-    return d;
-  }
-
-  double mu_, momentum_;
+  double mu_;
+  TrainingOptions training_;
 };
 
 FLSIM_REGISTER(Strategy, FedNova, "fednova",

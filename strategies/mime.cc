@@ -49,6 +49,7 @@ class MimeSgdm : public Strategy {
   StrategyNeeds Needs() const override {
     StrategyNeeds needs;
     needs.cohort_gradient = true;
+    needs.vectors_down = 1;  // m
     return needs;
   }
 

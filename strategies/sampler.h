@@ -20,6 +20,7 @@ struct Population {
 
 /// What a cohort is drawn from.
 struct SamplingRound {
+  uint64_t seed = 1;  ///< of the experiment, for draws that all rounds share
   int64_t round = 1;
   Population population;
   int64_t cohort = 0;  ///< how many to draw, where CohortSize() is not 0; at most the population
@@ -45,7 +46,9 @@ struct SamplerOptions {
 class Sampler {
  public:
   static constexpr const char* kKind = "sampler";
-  struct Context {};
+  struct Context {
+    int64_t rounds = 0;  ///< of the experiment; 0: not known
+  };
   virtual ~Sampler() = default;
 
   const SamplerOptions& options() const { return options_; }

@@ -15,10 +15,9 @@
 // to (as in FedNova); dividing by K itself, as peers do, inflates c_i up to 1 / (1 - b) times.
 // Weight decay counts as part of the objective in option II. training.clip_norm clips the corrected
 // gradient, and option II then recovers the clipped mean.
-#include <cmath>
-
 #include "engine/core/error.h"
 #include "engine/core/vector_ops.h"
+#include "strategies/step_sum.h"
 #include "strategies/strategy.h"
 
 namespace flsim {
@@ -39,9 +38,7 @@ class Scaffold : public Strategy {
     }
   };
   Scaffold(const Options& options, const Context& context)
-      : option_(options.option),
-        momentum_(context.training.momentum),
-        parameters_(context.parameters) {
+      : option_(options.option), training_(context.training), parameters_(context.parameters) {
     if (context.training.optimizer != "sgd") {
       throw ConfigError(
           "training.optimizer: scaffold needs sgd: it corrects each step by gradients of earlier "
@@ -53,6 +50,7 @@ class Scaffold : public Strategy {
   StrategyNeeds Needs() const override {
     StrategyNeeds needs;
     needs.data = option_ == 1;
+    needs.vectors_down = 1;  // c
     return needs;
   }
 
@@ -73,7 +71,7 @@ class Scaffold : public Strategy {
       task.local.FullGradient(task, task.server.parameters, change);
       AddScaled(change, -1, c_i);
     } else {
-      SetScaled(change, 1 / (StepSum(task.steps) * task.lr), update.delta);
+      SetScaled(change, 1 / (StepSum(training_, task.steps, task.lr) * task.lr), update.delta);
       AddScaled(change, -1, task.server.tensors.at(kC));
     }
     AddScaled(c_i, 1, change);
@@ -89,14 +87,8 @@ class Scaffold : public Strategy {
   }
 
  private:
-  /// ||a||_1 of `steps` local steps; without momentum, their number.
-  double StepSum(int64_t steps) const {
-    const double k = static_cast<double>(steps), b = momentum_;
-    return (k - b * (1 - std::pow(b, k)) / (1 - b)) / (1 - b);
-  }
-
   int64_t option_;
-  double momentum_;
+  TrainingOptions training_;
   const ParameterLayout* parameters_;
 };
 

@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "engine/core/registry.h"
-#include "strategies/training_options.h"
 #include "strategies/client_task.h"
 #include "strategies/server_optimizer.h"
+#include "strategies/training_options.h"
 
 namespace flsim {
 

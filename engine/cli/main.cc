@@ -74,7 +74,8 @@ int Main(int argc, char** argv) {
   partition->add_option("--out", out,
                         "Safetensors file to write, for partition {\"name\": \"file\"}");
   auto* replay = app.add_subcommand(
-      "replay", "Applies the config's strategy, aggregator and server optimizer to recorded updates");
+      "replay",
+      "Applies the config's strategy, aggregator and server optimizer to recorded updates");
   AddConfigFlags(replay, config, /*required=*/true);
   replay->add_option("--updates", updates, "A run folder with recorded updates")->required();
   replay->add_option("--out", out, "Folder to write global-0000.safetensors, ... to")->required();

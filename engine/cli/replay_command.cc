@@ -34,7 +34,8 @@ class RoundLines : public RecordSink {
 int ReplayCommand(const ConfigFlags& flags, const std::string& updates, const std::string& out) {
   std::error_code ignored;
   if (std::filesystem::exists(out + "/global-0000.safetensors", ignored)) {
-    throw ConfigError(out + " already holds recorded or replayed models; choose another folder "
+    throw ConfigError(out +
+                      " already holds recorded or replayed models; choose another folder "
                       "with --out");
   }
   Experiment experiment = Experiment::Read(flags.config, flags.set);
@@ -42,9 +43,8 @@ int ReplayCommand(const ConfigFlags& flags, const std::string& updates, const st
   StopOnSignals();
   RoundLines lines;
   const int64_t rounds =
-      Replay(experiment, updates, out, {&lines}, StopRequested(), [](const std::string& text) {
-        std::fprintf(stderr, "flsim: %s\n", text.c_str());
-      });
+      Replay(experiment, updates, out, {&lines}, StopRequested(),
+             [](const std::string& text) { std::fprintf(stderr, "flsim: %s\n", text.c_str()); });
   std::cout << rounds << (rounds == 1 ? " round" : " rounds") << " of " << updates
             << " replayed into " << out << "\n";
   return 0;

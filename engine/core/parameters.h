@@ -38,8 +38,7 @@ class ParameterLayout {
   at::Tensor View(const at::Tensor& flat, int index) const;
 
   /// Where the tensors lie that `wanted` holds for, neighbours joined, in increasing order.
-  std::vector<ParameterRange> Ranges(
-      const std::function<bool(const ParameterSlot&)>& wanted) const;
+  std::vector<ParameterRange> Ranges(const std::function<bool(const ParameterSlot&)>& wanted) const;
   /// All that `ranges` (in increasing order) leave out.
   std::vector<ParameterRange> Complement(const std::vector<ParameterRange>& ranges) const;
 

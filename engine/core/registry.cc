@@ -28,12 +28,24 @@ const Alias* FindAlias(const std::string& kind, const std::string& name) {
   return nullptr;
 }
 
-std::string KnownNames(const std::string& kind_name) {
+namespace {
+
+std::vector<std::string> NamesAndAliases(const std::string& kind_name) {
   const Kind& kind = Kinds().at(kind_name);
   std::vector<std::string> names = kind.names();
   for (const Alias& alias : kind.aliases) names.push_back(alias.name);
   std::sort(names.begin(), names.end());
-  return JoinNames(names);
+  return names;
+}
+
+}  // namespace
+
+std::string KnownNames(const std::string& kind) { return JoinNames(NamesAndAliases(kind)); }
+
+std::string UnknownName(const std::string& kind, const std::string& name) {
+  const std::string near = Nearest(name, NamesAndAliases(kind));
+  return "unknown " + kind + " '" + name + "'; known: " + KnownNames(kind) +
+         (near.empty() ? "" : "; did you mean '" + near + "'?");
 }
 
 Json AliasSchema(const Alias& alias) {

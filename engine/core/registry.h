@@ -49,14 +49,8 @@ const Alias* FindAlias(const std::string& kind, const std::string& name);
 /// "a, b, c": the names and aliases of a kind, sorted.
 std::string KnownNames(const std::string& kind);
 
-/// "unknown strategy 'fedporx'; did you mean 'fedprox'? known: fedavg, ...".
-inline std::string UnknownName(const std::string& kind, const std::string& name) {
-  std::vector<std::string> names = Kinds().at(kind).names();
-  for (const Alias& alias : Kinds().at(kind).aliases) names.push_back(alias.name);
-  const std::string near = Nearest(name, names);
-  const std::string suggestion = near.empty() ? "" : "did you mean '" + near + "'? ";
-  return "unknown " + kind + " '" + name + "'; " + suggestion + "known: " + KnownNames(kind);
-}
+/// "unknown strategy 'fedporx'; known: fedavg, ...; did you mean 'fedprox'?".
+std::string UnknownName(const std::string& kind, const std::string& name);
 
 /// The schema of an alias: the options of the component on its axis.
 Json AliasSchema(const Alias& alias);

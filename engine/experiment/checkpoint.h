@@ -29,8 +29,8 @@ struct Checkpoint {
 void SaveCheckpoint(const std::string& path, const ServerState& state, ClientStore& store,
                     const RunProgress& progress, const std::string& data_hash);
 
-/// Fills `store`, which is empty. Throws DataError if the file is damaged, belongs to another network
-/// or was made with other data.
+/// Fills `store`, which is empty. Throws DataError if the file is damaged, belongs to another
+/// network or was made with other data.
 Checkpoint LoadCheckpoint(const std::string& path, const Network& network, int64_t clients,
                           const std::string& data_hash, ClientStore& store);
 

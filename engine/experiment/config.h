@@ -7,12 +7,12 @@
 
 #include "datasets/dataset.h"
 #include "datasets/partition.h"
-#include "strategies/training_options.h"
 #include "models/backend.h"
 #include "models/model.h"
 #include "strategies/aggregator.h"
 #include "strategies/sampler.h"
 #include "strategies/strategy.h"
+#include "strategies/training_options.h"
 
 namespace flsim {
 
@@ -58,7 +58,8 @@ struct RuntimeOptions {
     v(backend, "backend", "What runs the model; auto takes the fastest that can.",
       OneOf(BackendNames()));
     v(client_state_mb, "client_state_mb",
-      "Memory, in units of 1,048,576 bytes, for what clients keep from round to round; the rest lies "
+      "Memory, in units of 1,048,576 bytes, for what clients keep from round to round; the rest "
+      "lies "
       "in a memory-mapped file of the run folder. Does not change the results.",
       Between(0, 1e9));
   }
@@ -120,7 +121,8 @@ struct ExperimentConfig {
     v(server_lr_schedule, "server_lr_schedule",
       "How the server optimizer's learning rate changes from round to round.");
     v(buffers, "buffers",
-      "Running statistics (batch_norm) of the clients: averaged; local, where each client keeps its "
+      "Running statistics (batch_norm) of the clients: averaged; local, where each client keeps "
+      "its "
       "own and the average only serves to evaluate the global model; or refused. If absent: local "
       "for fedbn, else average.",
       OneOf({"average", "local", "refuse"}));

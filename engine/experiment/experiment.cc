@@ -41,7 +41,8 @@ void Experiment::Build(Problems& problems) {
     Collect(problems, [&] { dataset_ = config_.dataset.Make({config_.seed}); });
   }
   if (config_.partition.make) Collect(problems, [&] { partitioner_ = config_.partition.Make({}); });
-  if (config_.sampler.make) Collect(problems, [&] { sampler_ = config_.sampler.Make({}); });
+  if (config_.sampler.make)
+    Collect(problems, [&] { sampler_ = config_.sampler.Make({config_.rounds}); });
   if (dataset_ && config_.model.make) Collect(problems, [&] { BuildModel(); });
   if (network_) BuildAlgorithm(problems);
   const auto devices = ParseDevices(config_.runtime.devices, "runtime.devices", problems);
@@ -59,10 +60,11 @@ void Experiment::BuildModel() {
 
 void Experiment::BuildAlgorithm(Problems& problems) {
   if (config_.training.lr_schedule.make) {
-    Collect(problems, [&] { lr_schedule_ = config_.training.lr_schedule.Make({}); });
+    Collect(problems, [&] { lr_schedule_ = config_.training.lr_schedule.Make({config_.rounds}); });
   }
   if (config_.server_lr_schedule.make) {
-    Collect(problems, [&] { server_lr_schedule_ = config_.server_lr_schedule.Make({}); });
+    Collect(problems,
+            [&] { server_lr_schedule_ = config_.server_lr_schedule.Make({config_.rounds}); });
   }
   if (config_.strategy.make) {
     Collect(problems, [&] {
@@ -81,7 +83,8 @@ void Experiment::BuildAlgorithm(Problems& problems) {
   for (const Choice<PreAggregation>& choice : config_.pre_aggregation) {
     if (!choice.make) return;
     Collect(problems, [&] { pre_aggregations_.push_back(choice.Make({})); });
-    if (!pre_aggregations_.empty()) context.pre_aggregations.push_back(pre_aggregations_.back().get());
+    if (!pre_aggregations_.empty())
+      context.pre_aggregations.push_back(pre_aggregations_.back().get());
   }
   if (config_.aggregator.make) {
     Collect(problems, [&] { aggregator_ = config_.aggregator.Make(context); });

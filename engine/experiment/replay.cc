@@ -75,8 +75,8 @@ bool LoadData(Experiment& experiment, const std::vector<std::vector<RecordedClie
     }
     note(std::string("nothing is evaluated: ") + error.what());
   }
-  std::vector<int64_t> sizes(static_cast<size_t>(
-      std::max(experiment.configured_clients(), LargestClient(rounds) + 1)));
+  std::vector<int64_t> sizes(
+      static_cast<size_t>(std::max(experiment.configured_clients(), LargestClient(rounds) + 1)));
   for (const auto& round : rounds) {
     for (const RecordedClient& client : round) {
       sizes[static_cast<size_t>(client.client)] = client.examples;

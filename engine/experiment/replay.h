@@ -25,10 +25,10 @@ std::vector<RecordedClient> ReadClientsCsv(const std::string& path);
 /// Takes the recorded models of `updates` (see UpdateRecorder) in place of local training, round by
 /// round and in the order of clients.csv, and writes OUT/global-0000.safetensors,
 /// OUT/global-0001.safetensors ... and OUT/rounds.jsonl. What the server does with them, and what a
-/// strategy computes from a client's trained model, is as in a run: a run's own config gives its own
-/// models to the bit. `experiment` is not loaded yet; where the data can't be read and the strategy
-/// needs none, nothing is evaluated and `note` hears of it. Returns the number of rounds. Throws
-/// DataError, ConfigError, DivergedError, InterruptedError.
+/// strategy computes from a client's trained model, is as in a run: a run's own config gives its
+/// own models to the bit. `experiment` is not loaded yet; where the data can't be read and the
+/// strategy needs none, nothing is evaluated and `note` hears of it. Returns the number of rounds.
+/// Throws DataError, ConfigError, DivergedError, InterruptedError.
 int64_t Replay(Experiment& experiment, const std::string& updates, const std::string& out,
                const std::vector<RecordSink*>& sinks, const std::atomic<bool>& stop,
                const std::function<void(const std::string&)>& note);

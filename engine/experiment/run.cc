@@ -116,9 +116,8 @@ class Running {
     const bool has_checkpoint =
         folder_.resuming() && std::filesystem::exists(folder_.CheckpointFile());
     if (has_checkpoint) {
-      Checkpoint checkpoint =
-          LoadCheckpoint(folder_.CheckpointFile(), experiment_.network(),
-                         experiment_.partition().clients(), data_hash_, store_);
+      Checkpoint checkpoint = LoadCheckpoint(folder_.CheckpointFile(), experiment_.network(),
+                                             experiment_.partition().clients(), data_hash_, store_);
       state_ = std::move(checkpoint.state);
       progress_ = std::move(checkpoint.progress);
     } else {
@@ -148,11 +147,9 @@ class Running {
     const int64_t round = state_.round + 1;
     RoundRecord record;
     record.round = round;
-    const Cohort cohort =
-        SampleCohort(experiment_.sampler(), experiment_.population(), config.seed, round,
-                     [this](const std::vector<int64_t>& clients) {
-                       return evaluator_.Losses(state_, clients);
-                     });
+    const Cohort cohort = SampleCohort(
+        experiment_.sampler(), experiment_.population(), config.seed, round,
+        [this](const std::vector<int64_t>& clients) { return evaluator_.Losses(state_, clients); });
     record.cohort = cohort.clients;
     RoundHooks hooks;
     if (config.output.record_updates) {
@@ -168,8 +165,8 @@ class Running {
     store_.Begin(cohort.clients);
     Aggregate aggregate;
     if (!cohort.clients.empty()) {
-      aggregate = runner_.Run(state_, FoldOrder(experiment_.partition(), cohort.clients), store_,
-                              hooks);
+      aggregate =
+          runner_.Run(state_, FoldOrder(experiment_.partition(), cohort.clients), store_, hooks);
     }
     // What fails from here on leaves the last whole round.
     ServerState before = Clone(state_);
@@ -231,8 +228,8 @@ class Running {
     const int64_t both_ways = needs.cohort_gradient ? vector : 0;
     const auto extras = static_cast<int64_t>(aggregate.extras.size());
     record.bytes_down = 4 * selected * (model + needs.vectors_down * vector + both_ways);
-    record.bytes_up = 4 * static_cast<int64_t>(aggregate.clients.size()) *
-                      (model + extras * vector + both_ways);
+    record.bytes_up =
+        4 * static_cast<int64_t>(aggregate.clients.size()) * (model + extras * vector + both_ways);
   }
 
   void Evaluate(RoundRecord& record, const std::vector<int64_t>& cohort) {

@@ -21,8 +21,8 @@ namespace {
 
 /// Options that change neither the model nor the records, so that a resumed run may change them.
 bool MayChange(const std::string& difference) {
-  for (const char* key :
-       {"runtime.workers: ", "runtime.client_state_mb: ", "output.checkpoint_every_s: ", "output.dir: ", "name: "}) {
+  for (const char* key : {"runtime.workers: ", "runtime.client_state_mb: ",
+                          "output.checkpoint_every_s: ", "output.dir: ", "name: "}) {
     if (difference.rfind(key, 0) == 0) return true;
   }
   return false;
@@ -131,7 +131,8 @@ void RunFolder::Begin(int64_t rounds_done) {
 }
 
 void RunFolder::ClearOldRun() {
-  for (const char* name : {"model.safetensors", "rounds.jsonl", "clients.csv"}) fs::remove(File(name));
+  for (const char* name : {"model.safetensors", "rounds.jsonl", "clients.csv"})
+    fs::remove(File(name));
   fs::remove_all(File("checkpoint"));
   for (const auto& entry : fs::directory_iterator(path_)) {
     const std::string name = entry.path().filename().string();

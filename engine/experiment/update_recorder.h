@@ -13,8 +13,8 @@ std::string GlobalFile(const std::string& folder, int64_t round);
 std::string RoundFolder(const std::string& folder, int64_t round);
 std::string ClientFile(const std::string& folder, int64_t round, int64_t client);
 
-/// Writes FOLDER/global-0000.safetensors (the initial model), FOLDER/global-0001.safetensors ... (the
-/// model after each round), FOLDER/round-0001/client-0007.safetensors and
+/// Writes FOLDER/global-0000.safetensors (the initial model), FOLDER/global-0001.safetensors ...
+/// (the model after each round), FOLDER/round-0001/client-0007.safetensors and
 /// FOLDER/round-0001/clients.csv (client,num_examples,train_loss,steps, in the order of the fold).
 class UpdateRecorder {
  public:

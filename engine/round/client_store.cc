@@ -211,10 +211,10 @@ void ClientStore::Load(const SafetensorsFile& checkpoint, const std::string& pat
   const at::Tensor* ids = checkpoint.Find(kClients);
   const at::Tensor* places = checkpoint.Find(kRecords);
   const at::Tensor* memory = checkpoint.Find(kMemory);
-  if (ids == nullptr || places == nullptr || memory == nullptr ||
-      ids->scalar_type() != at::kLong || places->scalar_type() != at::kLong ||
-      memory->scalar_type() != at::kFloat || ids->dim() != 1 || places->dim() != 1 ||
-      memory->dim() != 2 || ids->numel() != places->numel() || memory->size(1) != record_size_) {
+  if (ids == nullptr || places == nullptr || memory == nullptr || ids->scalar_type() != at::kLong ||
+      places->scalar_type() != at::kLong || memory->scalar_type() != at::kFloat ||
+      ids->dim() != 1 || places->dim() != 1 || memory->dim() != 2 ||
+      ids->numel() != places->numel() || memory->size(1) != record_size_) {
     refuse("does not hold the clients' state of this strategy");
   }
   const auto* id = ids->const_data_ptr<int64_t>();

@@ -16,8 +16,8 @@ namespace flsim {
 /// a budget and then in a memory-mapped file, which the operating system pages in and out.
 ///
 /// A round is a transaction: Begin() gives each client of the cohort a new record beside its old
-/// one, and Commit() or Abandon() settles which of the two stays. A record of the file that the last
-/// checkpoint counts on is not written again before the next checkpoint is on disk.
+/// one, and Commit() or Abandon() settles which of the two stays. A record of the file that the
+/// last checkpoint counts on is not written again before the next checkpoint is on disk.
 class ClientStore {
  public:
   /// `sizes`: of each client's vectors; if none, nothing is kept. `file`: made when the budget is
@@ -45,7 +45,8 @@ class ClientStore {
   /// Whether it had taken part before the round in progress.
   bool Has(int64_t client) const { return records_.count(client) > 0; }
 
-  /// Appends what a checkpoint has to hold, and makes sure that the file is on disk. Between rounds.
+  /// Appends what a checkpoint has to hold, and makes sure that the file is on disk. Between
+  /// rounds.
   void Save(SafetensorsFile& checkpoint);
   /// After that checkpoint is on disk: records that only an earlier one counted on are free.
   void Saved();
@@ -75,9 +76,9 @@ class ClientStore {
   int file_ = -1;
   std::vector<float*> memory_, mapped_;  ///< chunks
   std::vector<Record> free_memory_, free_file_;
-  std::vector<Record> retired_;                   ///< of the file, until Saved()
-  std::unordered_map<int64_t, Record> records_;   ///< of whole rounds, by client
-  std::unordered_map<int64_t, Record> pending_;   ///< of the round in progress
+  std::vector<Record> retired_;                  ///< of the file, until Saved()
+  std::unordered_map<int64_t, Record> records_;  ///< of whole rounds, by client
+  std::unordered_map<int64_t, Record> pending_;  ///< of the round in progress
 };
 
 }  // namespace flsim

@@ -5,13 +5,13 @@
 
 namespace flsim {
 
-Cohort SampleCohort(
-    const Sampler& sampler, const Population& population, uint64_t seed, int64_t round,
-    const std::function<std::vector<double>(const std::vector<int64_t>&)>& losses) {
+Cohort SampleCohort(const Sampler& sampler, const Population& population, uint64_t seed,
+                    int64_t round,
+                    const std::function<std::vector<double>(const std::vector<int64_t>&)>& losses) {
   const SamplerOptions& options = sampler.options();
   const int64_t wanted = sampler.CohortSize(population.clients);
   const auto number = static_cast<uint64_t>(round);
-  SamplingRound sampling{round, population, 0, Rng(seed, {"sample", number}), losses};
+  SamplingRound sampling{seed, round, population, 0, Rng(seed, {"sample", number}), losses};
   // Less a hair, so that 10 times 1.3 is 13 and not 14.
   const double selected = std::ceil(static_cast<double>(wanted) * options.over_selection - 1e-9);
   sampling.cohort = std::min(population.clients, static_cast<int64_t>(selected));

@@ -16,8 +16,8 @@ struct Cohort {
 /// Samples a round's clients, lets each drop out with the sampler's probability and, of those left,
 /// keeps the first to arrive, in random order, up to the cohort's size. At least one of a cohort of
 /// fixed size arrives. `losses`: see SamplingRound.
-Cohort SampleCohort(
-    const Sampler& sampler, const Population& population, uint64_t seed, int64_t round,
-    const std::function<std::vector<double>(const std::vector<int64_t>&)>& losses);
+Cohort SampleCohort(const Sampler& sampler, const Population& population, uint64_t seed,
+                    int64_t round,
+                    const std::function<std::vector<double>(const std::vector<int64_t>&)>& losses);
 
 }  // namespace flsim

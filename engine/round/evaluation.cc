@@ -79,8 +79,8 @@ EvaluationSums Evaluator::Sum(Trainer& trainer, Split split, const int64_t* indi
   EvaluationSums sums;
   for (int64_t first = 0; first < n; first += options_.batch_size) {
     if (*setup_.stop) throw InterruptedError("interrupted in an evaluation");
-    setup_.dataset->Gather(split, indices + first, std::min(options_.batch_size, n - first), nullptr,
-                           trainer.batch());
+    setup_.dataset->Gather(split, indices + first, std::min(options_.batch_size, n - first),
+                           nullptr, trainer.batch());
     const EvaluationSums batch = trainer.replica().Evaluate(trainer.batch());
     sums.examples += batch.examples;
     sums.loss += batch.loss;
@@ -165,9 +165,9 @@ std::vector<double> Evaluator::Losses(const ServerState& state,
   std::vector<double> losses(clients.size());
   pool_.Run(static_cast<int64_t>(clients.size()), [&](int worker, int64_t i) {
     const int64_t client = clients[static_cast<size_t>(i)];
-    const EvaluationSums sums = Sum(runner_.trainer(worker), Split::kTrain,
-                                    setup_.partition->begin(client),
-                                    setup_.partition->size(client));
+    const EvaluationSums sums =
+        Sum(runner_.trainer(worker), Split::kTrain, setup_.partition->begin(client),
+            setup_.partition->size(client));
     losses[static_cast<size_t>(i)] = sums.loss / static_cast<double>(sums.examples);
   });
   return losses;

@@ -43,9 +43,10 @@ struct ClientMetrics {
 
 /// How clients are evaluated.
 struct EvaluatorOptions {
-  int64_t batch_size = 500;              ///< examples per forward pass
-  const Partition* held_out = nullptr;   ///< each client's own test examples; null: its training ones
-  int64_t fine_tune_epochs = 0;          ///< each client trains the model first
+  int64_t batch_size = 500;  ///< examples per forward pass
+  const Partition* held_out =
+      nullptr;                   ///< each client's own test examples; null: its training ones
+  int64_t fine_tune_epochs = 0;  ///< each client trains the model first
 };
 
 /// Evaluates models on the test set and on clients' own examples.

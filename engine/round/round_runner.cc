@@ -17,8 +17,7 @@ constexpr int64_t kMaxParts = 256;
 
 /// Adds round and client to what a failed client says, unless it says so itself.
 [[noreturn]] void RethrowForClient(int64_t round, int64_t client) {
-  const std::string where =
-      "round " + std::to_string(round) + ", client " + std::to_string(client);
+  const std::string where = "round " + std::to_string(round) + ", client " + std::to_string(client);
   try {
     throw;
   } catch (const DivergedError&) {
@@ -101,14 +100,11 @@ Aggregate RoundRunner::Run(const ServerState& state, const std::vector<CohortMem
       Update update = trainer.Train(task, hooks.train);
       if (hooks.on_client) hooks.on_client(task, update);
       fold_.Add(part, update);
-      reports[static_cast<size_t>(i)] = {task.client,
-                                         task.examples,
-                                         task.examples_seen,
-                                         task.steps,
-                                         task.loss_sum,
-                                         aggregator_.UsesWeights() ? update.weight : 1,
-                                         update.squared_norm,
-                                         std::move(update.scalars)};
+      reports[static_cast<size_t>(i)] = {
+          task.client,         task.examples,
+          task.examples_seen,  task.steps,
+          task.loss_sum,       aggregator_.UsesWeights() ? update.weight : 1,
+          update.squared_norm, std::move(update.scalars)};
     } catch (...) {
       RethrowForClient(round, member.client);
     }

@@ -47,10 +47,9 @@ class RoundRunner {
  private:
   /// Calls work(trainer, part, i) for every member i of the cohort, the members of a part in order,
   /// and gives the parts to `fold`.
-  void ForEachClient(
-      int64_t clients, TreeFold& fold,
-      const std::function<void(Trainer& trainer, FoldPart& part, int64_t i)>& work,
-      const std::function<void(int64_t clients_done)>& on_progress);
+  void ForEachClient(int64_t clients, TreeFold& fold,
+                     const std::function<void(Trainer& trainer, FoldPart& part, int64_t i)>& work,
+                     const std::function<void(int64_t clients_done)>& on_progress);
   /// The mean of the full gradients at the global model.
   at::Tensor CohortGradient(const ServerState& state, const std::vector<CohortMember>& cohort);
   double Share(const std::vector<CohortMember>& cohort) const;

@@ -177,9 +177,9 @@ void Trainer::Run(ClientTask& task, const LocalRun& run) {
   const int64_t batch_size =
       options.batch_size == 0 ? task.examples : std::min(options.batch_size, task.examples);
   const int64_t batches = (task.examples + batch_size - 1) / batch_size;
-  const int64_t steps = run.epochs        ? *run.epochs * batches
-                        : options.steps   ? *options.steps
-                                          : *options.epochs * batches;
+  const int64_t steps = run.epochs      ? *run.epochs * batches
+                        : options.steps ? *options.steps
+                                        : *options.epochs * batches;
   const std::vector<ParameterRange> frozen =
       run.trained.empty() ? std::vector<ParameterRange>()
                           : setup_.network->parameters.Complement(run.trained);

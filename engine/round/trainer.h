@@ -61,8 +61,9 @@ class Trainer : public LocalTraining {
   /// The server's own update on its root data: plain local training, no strategy.
   at::Tensor TrainRoot(const ServerState& server);
 
-  /// Loads the model that the client is evaluated with: the global one, made its own by the strategy
-  /// and trained for `fine_tune_epochs` on the client's training examples. `state`: what it kept.
+  /// Loads the model that the client is evaluated with: the global one, made its own by the
+  /// strategy and trained for `fine_tune_epochs` on the client's training examples. `state`: what
+  /// it kept.
   void Personalize(const ServerState& server, int64_t client, std::vector<at::Tensor> state,
                    int64_t fine_tune_epochs);
 

@@ -82,6 +82,8 @@ class Gathered : public Aggregator {
       context_.pre_aggregations[i]->Apply(
           matrix, Rng(input.seed, {"pre_aggregation", static_cast<uint64_t>(input.round), i}));
     }
+    const std::string why_not = rule_.WhyNot(matrix.n());
+    FLSIM_CHECK(why_not.empty(), why_not);
     if (!own.out.defined()) own.out = Take();
     rule_.Combine(matrix, input, own.out);
     Aggregate aggregate;

@@ -47,7 +47,7 @@ class Conflicts {
 
   /// Whether taking away at most `budget` of `left` leaves no conflict.
   bool Solvable(Bits left, int64_t budget) const {
-    for (;;) {
+    while (budget >= 0) {
       int64_t worst = -1, most = 0, single = -1, ends = 0;
       for (int64_t i = 0; i < n_; ++i) {
         if (!Has(left, i)) continue;
@@ -77,6 +77,7 @@ class Conflicts {
         budget -= most;
       }
     }
+    return false;
   }
 
  private:

@@ -28,7 +28,7 @@ class File : public Sampler {
       }
     }
   };
-  File(const Options& options, const Context&) : Sampler(options), options_(options) {
+  File(const Options& options, const Context& context) : Sampler(options), options_(options) {
     const Json lists = Read(options.path);
     if (!lists.is_array() || lists.empty())
       Refuse("expected a list with a list of client ids for each round, got " + Shown(lists));
@@ -40,6 +40,11 @@ class File : public Sampler {
       const auto twice = std::adjacent_find(cohorts_.back().begin(), cohorts_.back().end());
       if (twice != cohorts_.back().end())
         Refuse(Round() + "client " + std::to_string(*twice) + " stands twice");
+    }
+    if (context.rounds > static_cast<int64_t>(cohorts_.size()) && !options.repeat) {
+      Refuse("it has lists for " + std::to_string(cohorts_.size()) +
+             " rounds, the experiment has " + std::to_string(context.rounds) +
+             "; set sampler.repeat to begin again");
     }
   }
 
@@ -58,10 +63,7 @@ class File : public Sampler {
 
   std::vector<int64_t> Sample(const SamplingRound& round) const override {
     const auto index = static_cast<size_t>(round.round - 1);
-    if (index >= cohorts_.size() && !options_.repeat) {
-      Refuse("round " + std::to_string(round.round) + ": the file ends with round " +
-             std::to_string(cohorts_.size()) + "; set sampler.repeat to begin again");
-    }
+    FLSIM_CHECK(index < cohorts_.size() || options_.repeat, index);
     return cohorts_[index % cohorts_.size()];
   }
 

@@ -16,8 +16,7 @@ class RoundRobin : public Sampler {
     void Visit(V& v) {
       CohortOptions::Visit(v);
       v(shuffle, "shuffle",
-        "Takes a random order of the clients, the same for all rounds and seeds; else that of "
-        "their ids.");
+        "Takes an order of the clients drawn from the seed; else that of their ids.");
     }
   };
   RoundRobin(const Options& options, const Context&) : Sampler(options), options_(options) {}
@@ -34,7 +33,7 @@ class RoundRobin : public Sampler {
     if (options_.shuffle) {
       order.resize(static_cast<size_t>(clients));
       std::iota(order.begin(), order.end(), 0);
-      Rng(0, {"round_robin"}).Shuffle(order.data(), clients);
+      Rng(round.seed, {"round_robin"}).Shuffle(order.data(), clients);
     }
     std::vector<int64_t> cohort(static_cast<size_t>(round.cohort));
     // Modulo first: round * cohort may not fit.

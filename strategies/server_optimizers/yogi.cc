@@ -29,7 +29,7 @@ class Yogi : public ServerOptimizer {
     const auto tau = static_cast<float>(options_.tau);
     const auto rule = [=](float& w, float delta, float& m, float& v) {
       const float square = delta * delta;
-      const float sign = static_cast<float>(v > square) - static_cast<float>(v < square);
+      const float sign = v > square ? 1.0f : v < square ? -1.0f : 0.0f;
       m = beta1 * m + one_minus_beta1 * delta;
       v -= one_minus_beta2 * square * sign;
       w -= lr * (m / (std::sqrt(v) + tau));

@@ -72,7 +72,7 @@ TEST_CASE("all problems of a config are told at once, each with its path") {
             "  training.lr: expected number, got \"fast\"\n"
             "  partition: unknown partition 'dirichlett'; known: dirichlet, exponential, file, "
             "iid, linear, "
-            "pathological, quantity, shards, square\n"
+            "pathological, quantity, shards, square; did you mean 'dirichlet'?\n"
             "  model: lenet needs images [channels, height, width], the data set gives [10]\n");
 }
 

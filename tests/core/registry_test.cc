@@ -13,11 +13,11 @@ TEST_CASE("all problems of a config come in one text, in the order of the file")
         "experiment.json has 3 problems\n"
         "  toy_strategy.muu: unknown option; did you mean 'mu'?\n"
         "  training.batch_size: must be at least 1, got 0\n"
-        "  toy_optimizer: unknown toy_optimizer 'sgdd'; did you mean 'sgd'? known: sgd");
+        "  toy_optimizer: unknown toy_optimizer 'sgdd'; known: sgd; did you mean 'sgd'?");
   CHECK(ToyProblems(R"({"toy_optimizer": "sgdd", "trainin": {}, "training": {"lr": 0},
                         "toy_strategy": {"muu": 1, "name": "proximal", "mu": -1}})") ==
         "experiment.json has 5 problems\n"
-        "  toy_optimizer: unknown toy_optimizer 'sgdd'; did you mean 'sgd'? known: sgd\n"
+        "  toy_optimizer: unknown toy_optimizer 'sgdd'; known: sgd; did you mean 'sgd'?\n"
         "  trainin: unknown option; did you mean 'training'?\n"
         "  training.lr: must be greater than 0, got 0\n"
         "  toy_strategy.muu: unknown option; did you mean 'mu'?\n"
@@ -59,16 +59,14 @@ TEST_CASE("a component that isn't one says what is expected, aliases among the k
 }
 
 TEST_CASE("a mistyped component or alias is told its nearest name, and all names") {
-  CHECK(
-      ToyProblems(R"({"toy_strategy": "proximle"})") ==
-      "experiment.json has 1 problem\n"
-      "  toy_strategy: unknown toy_strategy 'proximle'; did you mean 'proximal'? known: momentum, "
-      "plain, proximal");
-  CHECK(
-      ToyProblems(R"({"toy_strategy": {"name": "momentun", "lr": 1}})") ==
-      "experiment.json has 1 problem\n"
-      "  toy_strategy: unknown toy_strategy 'momentun'; did you mean 'momentum'? known: momentum, "
-      "plain, proximal");
+  CHECK(ToyProblems(R"({"toy_strategy": "proximle"})") ==
+        "experiment.json has 1 problem\n"
+        "  toy_strategy: unknown toy_strategy 'proximle'; known: momentum, plain, proximal; "
+        "did you mean 'proximal'?");
+  CHECK(ToyProblems(R"({"toy_strategy": {"name": "momentun", "lr": 1}})") ==
+        "experiment.json has 1 problem\n"
+        "  toy_strategy: unknown toy_strategy 'momentun'; known: momentum, plain, proximal; "
+        "did you mean 'momentum'?");
 }
 
 TEST_CASE("options without a name are the default's, and a problem where there is no default") {

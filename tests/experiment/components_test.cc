@@ -50,7 +50,8 @@ Json ExperimentWith(const std::string& kind, const std::string& name, const std:
   const Json everyone = With(SmallRegression(), {{"sampler.cohort", 12}});
   if (kind == "aggregator") return With(everyone, {{"aggregator", component}});
   if (kind == "pre_aggregation")
-    return With(everyone, {{"aggregator", "median"}, {"pre_aggregation", {component}}});
+    return With(everyone,
+                {{"aggregator", "median"}, {"pre_aggregation", Json::array({component})}});
   if (kind == "schedule")
     return With(SmallRegression(),
                 {{"training.lr_schedule", component}, {"server_lr_schedule", component}});
@@ -114,12 +115,13 @@ TEST_CASE(
     "stopped and resumed") {
   const TempFolder data;
   WriteTinyCifar(data.path(), 12);
-  for (const char* kind : {"strategy", "aggregator", "pre_aggregation", "server_optimizer",
-                           "sampler", "schedule"}) {
+  for (const char* kind :
+       {"strategy", "aggregator", "pre_aggregation", "server_optimizer", "sampler", "schedule"}) {
     for (const std::string& name : Kinds().at(kind).names()) {
       INFO(kind << " " << name);
-      const Json json = With(ExperimentWith(kind, name, data.path().string()),
-                             {{"rounds", 3}, {"runtime.client_state_mb", 0}});
+      const Json json =
+          With(ExperimentWith(kind, name, data.path().string()),
+               {{"rounds", 3}, {"evaluation.every", 1}, {"runtime.client_state_mb", 0}});
       const TempFolder folder;
       // The number of rounds is part of a cosine schedule's meaning.
       const RunResult whole = RunIn(folder / "one", With(json, {{"runtime.workers", 1}}));

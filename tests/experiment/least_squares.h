@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <eigen3/Eigen/Dense>
+#include <functional>
 #include <vector>
 
 #include "tests/experiment/run_json.h"
@@ -18,7 +19,7 @@ inline Json LeastSquares() {
   return With(
       SmallRegression(),
       {{"dataset",
-        {{"name", "synthetic_regression"}, {"examples", 200}, {"features", 5}, {"noise", 60.0}}},
+        {{"name", "synthetic_regression"}, {"examples", 200}, {"features", 5}, {"noise", 150.0}}},
        {"partition", {{"name", "linear"}, {"clients", 6}}},
        {"sampler.cohort", 6},
        {"training", {{"batch_size", 0}, {"epochs", 5}, {"lr", 0.05}, {"shuffle", false}}},
@@ -80,6 +81,11 @@ class Clients {
     return std::sqrt((losses.array() - losses.mean()).square().mean());
   }
 
+  /// The gradient of F_k.
+  VectorXd Gradient(size_t k, const VectorXd& w) const {
+    return 2 / examples(k) * x_[k].transpose() * (x_[k] * w - y_[k]);
+  }
+
   /// The minimum of sum_k F_k, or weighted by examples.
   VectorXd Optimum(bool by_examples) const {
     std::vector<AffineMap> gradients;
@@ -139,5 +145,16 @@ class Clients {
   std::vector<MatrixXd> x_;
   std::vector<VectorXd> y_;
 };
+
+inline VectorXd Model(const Json& json) { return Clients::Vector(RunOnce(json).state.parameters); }
+
+inline VectorXd Model(const Json& json, const Json& strategy) {
+  return Model(With(json, {{"strategy", strategy}}));
+}
+
+/// The largest difference, relative to the largest element of `b`.
+inline double Distance(const VectorXd& a, const VectorXd& b) {
+  return (a - b).cwiseAbs().maxCoeff() / b.cwiseAbs().maxCoeff();
+}
 
 }  // namespace flsim

@@ -117,7 +117,11 @@ TEST_CASE("a damaged checkpoint is refused, or the damage was in nothing that co
   const std::string bytes = ReadFile(file);
   const std::string data = ReadSafetensors(file).metadata.at("data");
   const Experiment experiment(Stateful(2), "test.json");
-  const Checkpoint whole = LoadCheckpoint(file, experiment.network(), data);
+  const auto load = [&] {
+    ClientStore store({}, 0, folder / "clients.bin");
+    return LoadCheckpoint(file, experiment.network(), 12, data, store);
+  };
+  const Checkpoint whole = load();
   Rng rng(5, {"damage"});
   int refused = 0;
   for (int i = 0; i < 500; ++i) {
@@ -128,7 +132,7 @@ TEST_CASE("a damaged checkpoint is refused, or the damage was in nothing that co
       damaged[rng.Below(bytes.size())] ^= static_cast<char>(1 + rng.Below(255));
     WriteFileAtomically(file, damaged);
     try {
-      const Checkpoint loaded = LoadCheckpoint(file, experiment.network(), data);
+      const Checkpoint loaded = load();
       CHECK(SameBits(loaded.state.parameters, whole.state.parameters));
       CHECK(loaded.state.round == whole.state.round);
       CHECK(loaded.progress.best_metrics == whole.progress.best_metrics);

@@ -1,5 +1,5 @@
-// Where strategies end up, and single steps of theirs, against closed forms in double precision:
-// clients hold different least-squares problems, so that FedAvg's fixed point is not the optimum.
+// Where strategies end up, against closed forms in double precision: clients hold different
+// least-squares problems, so that FedAvg's fixed point is not the optimum.
 #include <catch2/catch.hpp>
 #include <limits>
 
@@ -7,17 +7,6 @@
 
 namespace flsim {
 namespace {
-
-VectorXd Model(const Json& json) { return Clients::Vector(RunOnce(json).state.parameters); }
-
-VectorXd Model(const Json& json, const Json& strategy) {
-  return Model(With(json, {{"strategy", strategy}}));
-}
-
-/// The largest difference, relative to the largest element of `b`.
-double Distance(const VectorXd& a, const VectorXd& b) {
-  return (a - b).cwiseAbs().maxCoeff() / b.cwiseAbs().maxCoeff();
-}
 
 constexpr double kFloat = 2e-6;    ///< rounding of a fixed point
 constexpr double kVisible = 1e-2;  ///< a difference that matters
@@ -47,9 +36,9 @@ TEST_CASE("fedavg and fedsgd with one full-batch step reach the optimum") {
 TEST_CASE("fedprox stops at its fixed point") {
   const Json json = LeastSquares();
   const Clients clients(json);
-  const VectorXd fixed = clients.Zero(clients.Deltas(3.0), true);
+  const VectorXd fixed = clients.Zero(clients.Deltas(10.0), true);
   CHECK(Distance(fixed, clients.Zero(clients.Deltas(), true)) > 1e-3);
-  CHECK(Distance(Model(json, {{"name", "fedprox"}, {"mu", 3.0}}), fixed) < kFloat);
+  CHECK(Distance(Model(json, {{"name", "fedprox"}, {"mu", 10.0}}), fixed) < kFloat);
 }
 
 TEST_CASE("fednova with unequal steps divides each client's update by what a unit gradient moves") {
@@ -63,6 +52,8 @@ TEST_CASE("fednova with unequal steps divides each client's update by what a uni
                                               {"training.momentum", momentum}});
       const Clients clients(json);
       std::vector<AffineMap> plain = clients.Deltas(mu), normalized = plain;
+      VectorXd mean = VectorXd::Zero(clients.initial().size());
+      double tau_eff = 0, examples = 0;
       for (size_t k = 0; k < clients.count(); ++k) {
         const auto steps = 2 * static_cast<int64_t>(std::ceil(clients.examples(k) / 8));
         double displacement = 0, velocity = 0;
@@ -72,10 +63,17 @@ TEST_CASE("fednova with unequal steps divides each client's update by what a uni
         }
         normalized[k].A /= displacement;
         normalized[k].b /= displacement;
+        mean += clients.examples(k) * (normalized[k].A * clients.initial() - normalized[k].b);
+        tau_eff += clients.examples(k) * displacement;
+        examples += clients.examples(k);
       }
+      const Json fednova = {{"name", "fednova"}, {"mu", mu}};
+      const VectorXd step = tau_eff / examples * mean / examples;
+      CHECK((Model(With(json, {{"rounds", 1}}), fednova) - (clients.initial() - step)).norm() <
+            1e-5 * step.norm());
       const VectorXd fixed = clients.Zero(normalized, true);
       CHECK(Distance(fixed, clients.Zero(plain, true)) > kVisible);
-      CHECK(Distance(Model(json, {{"name", "fednova"}, {"mu", mu}}), fixed) < kFloat);
+      CHECK(Distance(Model(json, fednova), fixed) < kFloat);
     }
   }
 }
@@ -116,10 +114,10 @@ TEST_CASE("the larger feddyn's alpha, the less clients move") {
   const Json json = With(LeastSquares(), {{"rounds", 1}});
   const VectorXd initial = Clients(json).initial();
   double last = std::numeric_limits<double>::infinity();
-  for (const double alpha : {0.01, 1.0, 5.0, 15.0}) {
+  for (const double alpha : {0.01, 2.0, 6.0, 18.0}) {
     const double moved = (Model(json, {{"name", "feddyn"}, {"alpha", alpha}}) - initial).norm();
     CHECK(moved < 0.95 * last);
-    last = alpha == 0.01 ? moved * 1.05 : moved;
+    last = moved;
   }
 }
 
@@ -150,36 +148,13 @@ TEST_CASE("mime reaches the optimum, and mimelite without its correction does no
 }
 
 TEST_CASE("mime with minibatches of one client corrects each by the full gradient, as SVRG does") {
-  // Every step is lr (g_B(w) - g_B(w0) + g(w0)); for least squares that is affine too.
+  // At the optimum g(w0) is 0 and so is every step, though no batch's own gradient is.
   const Json json =
       With(LeastSquares(),
            {{"partition.clients", 1}, {"sampler.cohort", 1}, {"training.batch_size", 32}});
   const Json mime = {{"name", "mime"}, {"beta", 0}};
   CHECK(Distance(Model(json, mime), Clients(json).Optimum(true)) < kFloat);
   CHECK(Distance(Model(json), Clients(json).Optimum(true)) > 1e-3);
-}
-
-TEST_CASE("one round of qfedavg is the paper's formula") {
-  const Json json = With(LeastSquares(), {{"rounds", 1}});
-  const Clients clients(json);
-  const VectorXd w0 = clients.initial();
-  for (const double q : {0.5, 1.0, 2.0}) {
-    for (const double lipschitz : {20.0, 3.0}) {
-      VectorXd numerator = VectorXd::Zero(w0.size());
-      double denominator = 0;
-      for (size_t k = 0; k < clients.count(); ++k) {
-        const AffineMap local = clients.Delta(k);
-        const VectorXd step = lipschitz * (local.A * w0 - local.b);
-        const double loss = clients.Loss(k, w0), p = clients.examples(k);
-        numerator += p * std::pow(loss, q) * step;
-        denominator +=
-            p * (q * std::pow(loss, q - 1) * step.squaredNorm() + lipschitz * std::pow(loss, q));
-      }
-      const VectorXd expected = w0 - numerator / denominator;
-      const VectorXd w = Model(json, {{"name", "qfedavg"}, {"q", q}, {"lipschitz", lipschitz}});
-      CHECK((w - expected).norm() < 1e-5 * (expected - w0).norm());
-    }
-  }
 }
 
 TEST_CASE("the larger q, the closer qfedavg brings the clients' losses together") {
@@ -194,36 +169,15 @@ TEST_CASE("the larger q, the closer qfedavg brings the clients' losses together"
 }
 
 TEST_CASE("agnostic lowers the worst client's loss below fedavg's") {
-  const Clients clients(LeastSquares());
-  const Json json = With(LeastSquares(), {{"rounds", 1500}});
-  const double fedavg = clients.WorstLoss(Model(json));
-  const Json agnostic = {{"name", "agnostic"}, {"lambda_lr", 3e-6}};
-  CHECK(clients.WorstLoss(Model(json, agnostic)) < 0.95 * fedavg);
-  CHECK(clients.WorstLoss(Model(With(json, {{"sampler.cohort", 3}}), agnostic)) < fedavg);
-}
-
-TEST_CASE("one round of fedexp is the paper's step size, at least 1") {
-  const Json json = With(LeastSquares(), {{"rounds", 1}});
+  const Json json = With(LeastSquares(), {{"training.epochs", 1}, {"rounds", 2000}});
   const Clients clients(json);
-  const VectorXd w0 = clients.initial();
-  VectorXd mean = VectorXd::Zero(w0.size());
-  double squares = 0, examples = 0;
-  for (size_t k = 0; k < clients.count(); ++k) {
-    const AffineMap local = clients.Delta(k);
-    const VectorXd delta = local.A * w0 - local.b;
-    mean += clients.examples(k) * delta;
-    squares += clients.examples(k) * delta.squaredNorm();
-    examples += clients.examples(k);
-  }
-  mean /= examples;
-  for (const double epsilon : {0.0, 10.0}) {
-    const double eta = std::max(1.0, squares / examples / (2 * (mean.squaredNorm() + epsilon)));
-    const VectorXd w = Model(json, {{"name", "fedexp"}, {"epsilon", epsilon}});
-    CHECK((w - (w0 - eta * mean)).norm() < 1e-5 * mean.norm());
-  }
-  // Near fedavg's fixed point clients pull apart, and the step grows.
-  const Json from_near = With(LeastSquares(), {{"rounds", 8}});
-  CHECK(Distance(Model(from_near, {{"name", "fedexp"}, {"epsilon", 0}}), Model(from_near)) > 1e-3);
+  const double fedavg = clients.WorstLoss(Model(json));
+  CHECK(clients.WorstLoss(Model(json, {{"name", "agnostic"}, {"lambda_lr", 3e-7}})) <
+        0.95 * fedavg);
+  // A cohort's worst client is not always there: small steps, for the last model to be settled.
+  const Json half = With(json, {{"sampler.cohort", 3}, {"training.lr", 0.005}, {"rounds", 4000}});
+  CHECK(clients.WorstLoss(Model(half, {{"name", "agnostic"}, {"lambda_lr", 3e-8}})) <
+        0.95 * fedavg);
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 """Runs Flower's and ByzFL's own code on made-up updates; writes peers.safetensors.
 
 Cohorts C: c10, c11 and c23 (so many clients, unequal numbers of examples, outliers of several
-kinds) and c12 (no outliers), four rounds each. A client's model after round r is the global model of that run
-plus C.deltas[r, client], whatever the run: deltas are shared, trajectories differ. Models are flat
-vectors of all tensors, in the order of TENSORS.
+kinds) and c12 (no outliers), four rounds each. A client's model after round r is the global model
+of that run plus C.deltas[r, client], whatever the run: deltas are shared, trajectories differ.
+Models are flat vectors of all tensors, in the order of TENSORS.
 
 In the file, float32:
     initial [P]                    the global model before the first round
@@ -120,7 +120,7 @@ def run_flower(strategy, initial, examples, deltas, losses):
 
 
 def one_at_a_time(contents, num_malicious, theta):
-    """The selection of Bulyan's paper, by Flower's Krum: takes the best, removes it, starts over."""
+    """The selection of Bulyan's paper, by Flower's Krum: takes the best, removes it, repeats."""
     left, selected = list(contents), []
     while len(selected) < theta:
         best = select_multikrum(left, num_malicious, 1)[0]

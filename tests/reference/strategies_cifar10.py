@@ -8,9 +8,10 @@ plainly. What a paper leaves open, or says otherwise, stands at the algorithm.
 
 In the file, for each data set D (cifar10, formula) and run A of RUNS: D.A.round1 to D.A.round3,
 every 97th element of the global model, float32; D.A.train_loss [3], the mean over all examples
-seen of the cross-entropy (MOON: with its contrastive term) at the time they were seen; D.A.largest [3], the largest absolute
-parameter of each round's model. The metadata has, for each D.A, "cohorts" (a list of clients for
-each round) and "config" (what differs from plain fedavg, in flsim's words).
+seen of the cross-entropy (MOON: with its contrastive term) at the time they were seen;
+D.A.largest [3], the largest absolute parameter of each round's model. The metadata has, for each
+D.A, "cohorts" (a list of clients for each round) and "config" (what differs from plain fedavg, in
+flsim's words).
 """
 
 import hashlib
@@ -55,11 +56,12 @@ class Clients:
 
     def gradient(self, w, x, y, extra=None):
         """The gradient of a batch's mean loss, and that loss without the decay."""
+        term = None if extra is None else extra(x)  # may load other parameters
         self.model.zero_grad()
         z, logits = self.features(w, x)
         loss = cross_entropy(logits, y)
-        if extra is not None:
-            loss = loss + extra(z, x)
+        if term is not None:
+            loss = loss + term(z)
         loss.backward()
         g = torch.cat([p.grad.flatten() for p in self.model.parameters()])
         return g + WEIGHT_DECAY * w, loss.item()
@@ -97,14 +99,14 @@ class Clients:
 # Each algorithm is a generator: for each cohort, the next global model.
 
 
-def scaffold(clients, cohorts, option=2):
+def scaffold(clients, cohorts, momentum, option=2):
     """Karimireddy et al. 2020, Algorithm 1, with eta_g = 1."""
     w, c = clients.start, clients.zeros
     c_k = [clients.zeros] * len(SIZES)
     for cohort in cohorts:
         models, changes = [], []
         for k in cohort:
-            y = clients.train(w, k, lambda g, *_, k=k: g - c_k[k] + c)
+            y = clients.train(w, k, lambda g, *_, k=k: g - c_k[k] + c, momentum)
             if option == 1:
                 new = clients.full_gradient(w, k)
             else:
@@ -117,7 +119,7 @@ def scaffold(clients, cohorts, option=2):
         yield w
 
 
-def fednova(clients, cohorts, momentum=0.0, mu=0.0):
+def fednova(clients, cohorts, momentum, mu=0.0):
     """Wang et al. 2020, equation 7, tau_eff = sum p_k |a_k|_1 (Section 4). |a|_1 of local momentum
     and of the proximal term as in their Section 3; never both at once here."""
     w = clients.start
@@ -136,7 +138,7 @@ def fednova(clients, cohorts, momentum=0.0, mu=0.0):
         yield w
 
 
-def feddyn(clients, cohorts, alpha=0.1, momentum=0.9):
+def feddyn(clients, cohorts, momentum, alpha):
     """Acar et al. 2021, Algorithm 1, with p_k for its 1/m: h = sum_k p_k times client k's gradient.
     The client's problem is solved approximately, by SGD with momentum."""
     w, h = clients.start, clients.zeros
@@ -154,7 +156,7 @@ def feddyn(clients, cohorts, alpha=0.1, momentum=0.9):
         yield w
 
 
-def qfedavg(clients, cohorts, q=1.0, momentum=0.9):
+def qfedavg(clients, cohorts, momentum, q):
     """Li et al. 2020 (Fair Resource Allocation), Algorithm 2, L = 1 / lr. The paper samples clients
     with probability p_k and adds up plainly; here all take part, so that the sums are weighted."""
     w, lipschitz = clients.start, 1 / clients.lr
@@ -170,7 +172,7 @@ def qfedavg(clients, cohorts, q=1.0, momentum=0.9):
         yield w
 
 
-def mime(clients, cohorts, lite=False, beta=0.9):
+def mime(clients, cohorts, momentum, beta, lite=False):
     """Karimireddy et al. 2021 (Breaking the Centralized Barrier), Algorithm 1 with SGDm."""
     w, m = clients.start, clients.zeros
     for cohort in cohorts:
@@ -181,13 +183,13 @@ def mime(clients, cohorts, lite=False, beta=0.9):
                 g = g - clients.gradient(w, x, y)[0] + c
             return (1 - beta) * g + beta * m
 
-        w_next = clients.mean(cohort, [clients.train(w, k, step) for k in cohort])
+        w_next = clients.mean(cohort, [clients.train(w, k, step, momentum) for k in cohort])
         m = (1 - beta) * c + beta * m
         w = w_next
         yield w
 
 
-def moon(clients, cohorts, mu=1.0, temperature=0.5, momentum=0.9):
+def moon(clients, cohorts, momentum, mu, temperature):
     """Li, He, Song 2021, Algorithm 1; z is what goes into the last layer (LeNet has no projection
     head). In its first round a client has no previous model and no contrastive term."""
     w, previous = clients.start, [None] * len(SIZES)
@@ -195,11 +197,15 @@ def moon(clients, cohorts, mu=1.0, temperature=0.5, momentum=0.9):
         models = []
         for k in cohort:
 
-            def contrast(z, x, k=k):
+            def contrast(x, k=k):
                 with torch.no_grad():
                     theirs = [clients.features(v, x)[0] for v in (w, previous[k])]
-                s = torch.stack([cosine_similarity(z, t) for t in theirs], 1) / temperature
-                return mu * cross_entropy(s, torch.zeros(len(s), dtype=torch.long))
+
+                def term(z):
+                    s = torch.stack([cosine_similarity(z, t) for t in theirs], 1) / temperature
+                    return mu * cross_entropy(s, torch.zeros(len(s), dtype=torch.long))
+
+                return term
 
             extra = None if previous[k] is None else contrast
             previous[k] = clients.train(w, k, momentum=momentum, extra=extra)
@@ -208,7 +214,7 @@ def moon(clients, cohorts, mu=1.0, temperature=0.5, momentum=0.9):
         yield w
 
 
-def feddc(clients, cohorts, alpha=0.1):
+def feddc(clients, cohorts, momentum, alpha):
     """Gao et al. 2022, Algorithm 1: penalty alpha/2 |h_k + w_k - w|^2, the drift h_k sums up what
     the client moved, the server averages the models and all drifts. Its gradient correction is
     that of the authors' code (SCAFFOLD's, option II), which the paper shortens; weights p_k."""
@@ -218,7 +224,7 @@ def feddc(clients, cohorts, alpha=0.1):
         models, c_next = [], c
         for k in cohort:
             y = clients.train(
-                w, k, lambda g, v, *_, k=k: g + alpha * (h_k[k] + v - w) - c_k[k] + c
+                w, k, lambda g, v, *_, k=k: g + alpha * (h_k[k] + v - w) - c_k[k] + c, momentum
             )
             new = c_k[k] - c + (w - y) / (clients.steps(k) * clients.lr)
             c_next = c_next + clients.share[k] * (new - c_k[k])
@@ -229,35 +235,44 @@ def feddc(clients, cohorts, alpha=0.1):
         yield w
 
 
-def config(strategy, momentum=0.0, **options):
-    return {"strategy": {"name": strategy, **options}, "training.momentum": momentum}
+ALGORITHMS = {
+    "scaffold": scaffold,
+    "fednova": fednova,
+    "feddyn": feddyn,
+    "qfedavg": qfedavg,
+    "mime": mime,
+    "mimelite": partial(mime, lite=True),
+    "moon": moon,
+    "feddc": feddc,
+}
 
-
-# Name: algorithm, its cohorts, what it is in flsim's words.
+# Name: cohorts, local momentum, strategy with its options (in flsim's words and in ours).
 RUNS = {
-    "scaffold": (scaffold, ALL, config("scaffold")),
-    "scaffold_1": (partial(scaffold, option=1), ALL, config("scaffold", option=1)),
-    "scaffold_some": (scaffold, SOME, config("scaffold")),
-    "fednova": (fednova, ALL, config("fednova")),
-    "fednova_momentum": (partial(fednova, momentum=0.9), ALL, config("fednova", 0.9)),
-    "fednova_mu": (partial(fednova, mu=1.0), ALL, config("fednova", mu=1.0)),
-    "feddyn": (feddyn, ALL, config("feddyn", 0.9, alpha=0.1)),
-    "feddyn_some": (feddyn, SOME, config("feddyn", 0.9, alpha=0.1)),
-    "qfedavg": (qfedavg, ALL, config("qfedavg", 0.9, q=1.0)),
-    "mime": (mime, ALL, config("mime", beta=0.7)),
-    "mimelite": (partial(mime, lite=True), ALL, config("mimelite", beta=0.7)),
-    "moon": (moon, ALL, config("moon", 0.9, mu=1.0, temperature=0.5)),
-    "moon_some": (moon, SOME, config("moon", 0.9, mu=1.0, temperature=0.5)),
-    "feddc": (feddc, ALL, config("feddc", alpha=0.1)),
-    "feddc_some": (feddc, SOME, config("feddc", alpha=0.1)),
+    "scaffold": (ALL, 0.0, {"name": "scaffold"}),
+    "scaffold_1": (ALL, 0.0, {"name": "scaffold", "option": 1}),
+    "scaffold_some": (SOME, 0.0, {"name": "scaffold"}),
+    "fednova": (ALL, 0.0, {"name": "fednova"}),
+    "fednova_momentum": (ALL, 0.9, {"name": "fednova"}),
+    "fednova_mu": (ALL, 0.0, {"name": "fednova", "mu": 1.0}),
+    "feddyn": (ALL, 0.9, {"name": "feddyn", "alpha": 0.1}),
+    "feddyn_some": (SOME, 0.9, {"name": "feddyn", "alpha": 0.1}),
+    "qfedavg": (ALL, 0.9, {"name": "qfedavg", "q": 1.0}),
+    "mime": (ALL, 0.0, {"name": "mime", "beta": 0.5}),
+    "mimelite": (ALL, 0.0, {"name": "mimelite", "beta": 0.5}),
+    "moon": (ALL, 0.9, {"name": "moon", "mu": 1.0, "temperature": 0.5}),
+    "moon_some": (SOME, 0.9, {"name": "moon", "mu": 1.0, "temperature": 0.5}),
+    "feddc": (ALL, 0.0, {"name": "feddc", "alpha": 0.1}),
+    "feddc_some": (SOME, 0.0, {"name": "feddc", "alpha": 0.1}),
 }
 
 
-def run(algorithm, cohorts, records, lr, dtype, jitter=0.0):
+def run(name, records, lr, dtype, jitter=0.0):
     """The global models after each round, the train losses and the largest parameters."""
+    cohorts, momentum, strategy = RUNS[name]
+    options = {key: value for key, value in strategy.items() if key != "name"}
     clients = Clients(records, lr, dtype, jitter)
     models, losses = [], []
-    for w in algorithm(clients, cohorts):
+    for w in ALGORITHMS[strategy["name"]](clients, cohorts, momentum, **options):
         models.append(w)
         losses.append(clients.losses / clients.seen)
         clients.losses, clients.seen = 0.0, 0
@@ -267,12 +282,11 @@ def run(algorithm, cohorts, records, lr, dtype, jitter=0.0):
 def steady_run(name, records):
     """That run in float32, with the first learning rate at which no rounding near float32's turns a
     ReLU or a maximum the other way: one that does is seen in the third to fifth digit."""
-    algorithm, cohorts, _ = RUNS[name]
     for lr in (0.05, 0.048, 0.052, 0.046, 0.054, 0.044, 0.056, 0.042, 0.058, 0.04, 0.06):
-        models, losses, largest = run(algorithm, cohorts, records, lr, torch.float32)
+        models, losses, largest = run(name, records, lr, torch.float32)
         error = 0.0
         for jitter in (0.0, 1e-7, -1e-7):
-            exact, _, _ = run(algorithm, cohorts, records, lr, torch.float64, jitter)
+            exact, _, _ = run(name, records, lr, torch.float64, jitter)
             errors = [(m - e).abs().max().item() / a for m, e, a in zip(models, exact, largest)]
             error = max(error, *errors)
             if error > 1e-5:
@@ -289,14 +303,15 @@ def main():
     tensors = {}
     metadata = {"cifar10_sha256": hashlib.sha256(real.tobytes()).hexdigest()}
     metadata["torch"] = torch.__version__.split("+")[0]
-    for name, (_, cohorts, ours) in RUNS.items():
+    for name, (cohorts, momentum, strategy) in RUNS.items():
         for data, records in (("cifar10", real), ("formula", formula_records())):
             lr, models, losses, largest = steady_run(name, records)
             key = f"{data}.{name}"
             print(f"  {key}: losses {losses}, largest {largest}", flush=True)
-            metadata[key] = json.dumps(
-                {"cohorts": cohorts, "config": {**ours, "training.lr": lr}}
-            )
+            config = {
+                "strategy": strategy, "training.lr": lr, "training.momentum": momentum,
+            }
+            metadata[key] = json.dumps({"cohorts": cohorts, "config": config})
             for r, m in enumerate(models):
                 tensors[f"{key}.round{r + 1}"] = m[::STRIDE].contiguous().numpy()
             tensors[f"{key}.train_loss"] = np.array(losses, np.float32)

@@ -28,17 +28,17 @@ struct Pair {
   void Round(const std::vector<int64_t>& cohort, bool commit) {
     store.Begin(cohort);
     for (const int64_t client : cohort) {
-      CHECK(store.Has(client) == (rounds.count(client) > 0));
+      const auto known = rounds.find(client);
+      const int64_t done = known == rounds.end() ? 0 : known->second;
+      CHECK(store.Has(client) == (done > 0));
       const auto state = store.Open(client);
       for (size_t v = 0; v < sizes.size(); ++v) {
         REQUIRE(state[v].numel() == sizes[v]);
         auto* data = state[v].data_ptr<float>();
         for (int64_t i = 0; i < sizes[v]; ++i) {
-          const float expected = rounds.count(client) > 0
-                                     ? Value(client, rounds[client], static_cast<int64_t>(v), i)
-                                     : 0.0f;
+          const float expected = done > 0 ? Value(client, done, static_cast<int64_t>(v), i) : 0.0f;
           if (data[i] != expected) FAIL("client " << client << " opens with other values");
-          data[i] = Value(client, rounds[client] + 1, static_cast<int64_t>(v), i);
+          data[i] = Value(client, done + 1, static_cast<int64_t>(v), i);
         }
       }
     }

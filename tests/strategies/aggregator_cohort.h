@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <thread>
@@ -13,6 +15,7 @@
 #include "engine/core/rng.h"
 #include "engine/core/vector_ops.h"
 #include "strategies/aggregator.h"
+#include "tests/strategies/component.h"
 
 namespace flsim {
 
@@ -46,14 +49,6 @@ inline Parallel Threads(int threads) {
   };
 }
 
-template <class Base>
-std::unique_ptr<Base> Make(const Json& spec, const typename Base::Context& context) {
-  Problems problems;
-  const Choice<Base> choice = Registry<Base>::Get().Bind(spec, Base::kKind, problems);
-  problems.ThrowIfAny("test");
-  return choice.Make(context);
-}
-
 /// How a cohort is folded.
 struct Folding {
   std::vector<Json> pre_aggregations;
@@ -76,10 +71,10 @@ inline Folded Fold(const Json& spec, const Cohort& cohort, const Folding& foldin
   context.buffers = folding.buffers;
   context.parameters = static_cast<int64_t>(cohort.front().size()) - folding.buffers;
   for (const Json& pre_aggregation : folding.pre_aggregations) {
-    pre_aggregations.push_back(Make<PreAggregation>(pre_aggregation, {}));
+    pre_aggregations.push_back(BuildComponent<PreAggregation>(pre_aggregation));
     context.pre_aggregations.push_back(pre_aggregations.back().get());
   }
-  const auto aggregator = Make<Aggregator>(spec, context);
+  const auto aggregator = BuildComponent<Aggregator>(spec, context);
   auto whole = aggregator->NewPart();
   auto part = aggregator->NewPart();
   for (size_t i = 0; i < cohort.size(); ++i) {

@@ -154,8 +154,8 @@ TEST_CASE("mixing replaces every row by the mean of its neighbours as they were"
     const std::vector<std::vector<int64_t>> neighbours = {{0, 3}, {0, 1}, {2, 3}, {1, 3}};
     matrix.Mix(neighbours);
     for (size_t i = 0; i < 4; ++i) {
-      const Values expected = MeanOf(cohort, {static_cast<size_t>(neighbours[i][0]),
-                                              static_cast<size_t>(neighbours[i][1])});
+      const Values expected = MeanOf(
+          cohort, {static_cast<size_t>(neighbours[i][0]), static_cast<size_t>(neighbours[i][1])});
       REQUIRE(Read(matrix.rows[i]) == expected);
     }
   }

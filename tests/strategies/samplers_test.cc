@@ -33,8 +33,12 @@ using Losses = std::function<std::vector<double>(const Cohort&)>;
 SamplingRound Round(const Sampler& sampler, const Clients& clients, int64_t round,
                     const Losses& losses = nullptr) {
   const Population population = clients.population();
-  return {round, population, sampler.CohortSize(population.clients),
-          Rng(1, {"sample", static_cast<uint64_t>(round)}), losses};
+  return {1,
+          round,
+          population,
+          sampler.CohortSize(population.clients),
+          Rng(1, {"sample", static_cast<uint64_t>(round)}),
+          losses};
 }
 
 /// A loss for each client that no other has, in no order.
@@ -305,9 +309,12 @@ TEST_CASE("the file sampler takes the cohorts of its file, in increasing order")
   CHECK(once->Sample(Round(*once, clients, 1)) == Cohort{0, 4, 7});
   CHECK(once->Sample(Round(*once, clients, 2)).empty());
   CHECK(once->Sample(Round(*once, clients, 3)) == Cohort{2});
-  CHECK(file.WithoutFolder(ErrorOf<ConfigError>([&] { once->Sample(Round(*once, clients, 4)); })) ==
-        "sampler.path: cohorts.json: round 4: the file ends with round 3; set sampler.repeat to "
-        "begin again");
+  // An experiment of more rounds is refused before it begins.
+  CHECK(file.WithoutFolder(ErrorOf<ConfigError>([&] {
+    BuildComponent<Sampler>(file.options(), {/*rounds=*/4});
+  })) == "sampler.path: cohorts.json: it has lists for 3 rounds, the experiment has 4; set "
+         "sampler.repeat to begin again");
+  CHECK_NOTHROW(BuildComponent<Sampler>(file.options(true), {/*rounds=*/4}));
   const auto repeating = BuildComponent<Sampler>(file.options(true));
   CHECK(repeating->Sample(Round(*repeating, clients, 4)) == Cohort{0, 4, 7});
   CHECK(repeating->Sample(Round(*repeating, clients, 3000003)) == Cohort{2});
