@@ -20,6 +20,9 @@ struct FoldInput {
   std::function<void(int64_t items, const std::function<void(int64_t)>& work)> parallel;
   /// The server's own update on its root data set, float32 [P], where RootExamples() asks for it.
   at::Tensor root_delta;
+  /// The last round's aggregate delta, float32 [P], where NeedsPrevious() asks for it; undefined
+  /// in the first round.
+  at::Tensor previous_delta;
 };
 
 /// A cohort is folded in consecutive parts that are then joined, left to right in a fixed tree;
@@ -57,6 +60,8 @@ class Aggregator {
   virtual bool UsesWeights() const { return false; }
   /// Examples of the root data set that the server trains on by itself each round; 0 for none.
   virtual int64_t RootExamples() const { return 0; }
+  /// Whether the engine has to keep each round's aggregate for the next.
+  virtual bool NeedsPrevious() const { return false; }
   /// Says why a cohort of `clients` can't be folded, or "".
   virtual std::string WhyNotCohort(int64_t clients) const { return ""; }
 };

@@ -32,7 +32,8 @@ FLSIM_ALIAS(Strategy, multikrum, "multikrum", "fedavg", "aggregator", Json{{"nam
 FLSIM_ALIAS(
     Strategy, bulyan, "bulyan", "fedavg", "aggregator", Json{{"name", "bulyan"}},
     "FedAvg with a trimmed mean of the updates that Krum selects (El Mhamdi et al., 2018).");
-FLSIM_ALIAS(Strategy, rfa, "rfa", "fedavg", "aggregator", Json{{"name", "geometric_median"}},
+FLSIM_ALIAS(Strategy, rfa, "rfa", "fedavg", "aggregator",
+            Json{{"name", "geometric_median"}, {"weighting", "examples"}},
             "FedAvg with the geometric median of the updates (Pillutla et al., 2022).");
 
 }  // namespace

@@ -1,20 +1,18 @@
 // FedDyn: a linear and a quadratic term make every client's optimum agree with the global one.
 // Acar, Zhao, Matas Navarro, Mattina, Whatmough, Saligrama (2021), "Federated Learning Based on
 // Dynamic Regularization", Algorithm 1. theta^(t-1) is w0, N clients, cohort S:
-//   client   minimises L_k(w) - <g_k, w> + alpha/2 ||w - w0||^2, so -g_k + alpha (w - w0) joins
-//   each
-//            local gradient; then g_k <- g_k - alpha (w - w0)
+//   client   minimises L_k(w) - <g_k, w> + alpha/2 ||w - w0||^2, so that -g_k + alpha (w - w0)
+//            joins each local gradient; then g_k <- g_k - alpha (w - w0)
 //   server   h <- h - alpha sum_S p_k (w_k - w0),   w <- sum_S p_k w_k / sum_S p_k - h / alpha
 //   w  task.parameters   w0  task.server.parameters   g_k  task.state[0]   h  "feddyn.h"
 // In terms of delta = w0 - w the server steps along delta + h/alpha.
 //
 // The paper's p_k is 1/N; ours is the aggregator's weight, with sum_S p_k = aggregate.share, so
 // that h = sum_k p_k g_k always and with all clients taking part the fixed point is the optimum of
-// sum_k p_k L_k. The authors' code averages uniformly and gives client k alpha N n_k^-1 mean(n) /
-// N, i.e. alpha / (its size over the mean size), to reach the example-weighted optimum; with the
-// weights in the average that is not needed, and alpha is everyone's. alpha -> 0 is not FedAvg: h /
-// alpha is then the sum of all past aggregates. Any local optimizer will do, as the client's
-// problem is all that matters.
+// sum_k p_k L_k. The authors' code averages uniformly and divides a client's alpha by its size over
+// the mean size, to reach the example-weighted optimum; with the weights in the average that is not
+// needed, and alpha is everyone's. alpha -> 0 is not FedAvg: h / alpha is then the sum of all past
+// aggregates. Any local optimizer will do, as the client's problem is all that matters.
 #include "engine/core/vector_ops.h"
 #include "strategies/strategy.h"
 

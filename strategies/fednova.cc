@@ -2,12 +2,9 @@
 // averaged. Wang, Liu, Liang, Joshi, Poor (2020), "Tackling the Objective Inconsistency Problem in
 // Heterogeneous Federated Optimization", equation 7:
 //   w <- w0 - tau_eff sum_i p_i delta_i / ||a_i||_1,      tau_eff = sum_i p_i ||a_i||_1
-//   delta_i  update.delta (lr G_i a_i in the paper)       p_i  the aggregator's weights, summing to
-//   1
-//   ||a_i||_1  what the client's local steps make of a constant unit gradient, over lr: their
-//   number
-//              for plain sgd, sum (1 - b^k) / (1 - b) with momentum b, sum (1 - lr mu)^k with the
-//              proximal term mu/2 ||w - w0||^2, and the exact recurrence where both are on.
+//   delta_i    update.delta (lr G_i a_i in the paper)
+//   p_i        the aggregator's weights, summing to 1
+//   ||a_i||_1  how far the client's local steps carry: strategies/step_sum.h
 // Clients that take the same number of steps make it FedAvg (with mu, FedProx) to rounding.
 //
 // Where readings differ: our local optimizer adds the proximal term before momentum; the authors'

@@ -218,8 +218,7 @@ int64_t Replay(Experiment& experiment, const std::string& updates, const std::st
         record.steps += client.steps;
       }
       record.update_norm = std::sqrt(aggregate.squared_norm);
-      experiment.strategy().UpdateServer(state, aggregate, experiment.server_optimizer());
-      if (state.buffers.numel() > 0) Copy(state.buffers, aggregate.buffers);
+      runner.Apply(state, aggregate, experiment.server_optimizer());
     }
     store.Commit();
     state.round = record.round;

@@ -190,10 +190,8 @@ class Running {
   void Advance(Aggregate& aggregate, int64_t selected, const Stopwatch& wall, RoundRecord& record) {
     const ExperimentConfig& config = experiment_.config();
     Summarize(aggregate, selected, record);
-    if (!aggregate.clients.empty()) {
-      experiment_.strategy().UpdateServer(state_, aggregate, experiment_.server_optimizer());
-      if (state_.buffers.numel() > 0) Copy(state_.buffers, aggregate.buffers);
-    }
+    if (!aggregate.clients.empty())
+      runner_.Apply(state_, aggregate, experiment_.server_optimizer());
     state_.round = record.round;
     record.wall_s = wall.Seconds();
     progress_.wall_s += record.wall_s;

@@ -15,6 +15,9 @@ namespace {
 /// the number of workers.
 constexpr int64_t kMaxParts = 256;
 
+/// Where the state keeps the last round's aggregate delta.
+constexpr const char* kPrevious = "aggregator.previous";
+
 /// Adds round and client to what a failed client says, unless it says so itself.
 [[noreturn]] void RethrowForClient(int64_t round, int64_t client) {
   const std::string where = "round " + std::to_string(round) + ", client " + std::to_string(client);
@@ -117,6 +120,8 @@ Aggregate RoundRunner::Run(const ServerState& state, const std::vector<CohortMem
   input.parallel = [this](int64_t items, const std::function<void(int64_t)>& task) {
     pool_.Run(items, [&](int, int64_t item) { task(item); });
   };
+  const auto previous = state.tensors.find(kPrevious);
+  if (previous != state.tensors.end()) input.previous_delta = previous->second;
   if (!setup_.root.empty()) {
     pool_.Run(1, [&](int, int64_t) { input.root_delta = trainer(0).TrainRoot(state); });
   }
@@ -131,6 +136,17 @@ Aggregate RoundRunner::Run(const ServerState& state, const std::vector<CohortMem
   aggregate.lr = setup_.Lr(round);
   aggregate.cohort_gradient = cohort_gradient;
   return aggregate;
+}
+
+void RoundRunner::Apply(ServerState& state, Aggregate& aggregate,
+                        const ServerOptimizer& optimizer) const {
+  if (aggregator_.NeedsPrevious()) {
+    at::Tensor& previous = state.tensors[kPrevious];
+    if (!previous.defined()) previous = Uninitialized(aggregate.delta.numel(), c10::kCPU);
+    Copy(previous, aggregate.delta);
+  }
+  setup_.strategy->UpdateServer(state, aggregate, optimizer);
+  if (state.buffers.numel() > 0) Copy(state.buffers, aggregate.buffers);
 }
 
 at::Tensor RoundRunner::CohortGradient(const ServerState& state,

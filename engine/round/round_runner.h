@@ -42,6 +42,10 @@ class RoundRunner {
   Aggregate Run(const ServerState& state, const std::vector<CohortMember>& cohort,
                 ClientStore& store, const RoundHooks& hooks);
 
+  /// The server's half: moves `state` by the aggregate, which may be overwritten, all but its
+  /// round.
+  void Apply(ServerState& state, Aggregate& aggregate, const ServerOptimizer& optimizer) const;
+
   Trainer& trainer(int worker) { return *trainers_[static_cast<size_t>(worker)]; }
 
  private:

@@ -20,6 +20,7 @@ namespace flsim {
 struct GatheredRule {
   bool UsesWeights() const { return false; }
   int64_t RootExamples() const { return 0; }
+  bool NeedsPrevious() const { return false; }
   /// Says why it can't combine `rows` updates, or "".
   std::string WhyNot(int64_t rows) const { return ""; }
 };
@@ -95,6 +96,7 @@ class Gathered : public Aggregator {
 
   bool UsesWeights() const override { return rule_.UsesWeights(); }
   int64_t RootExamples() const override { return rule_.RootExamples(); }
+  bool NeedsPrevious() const override { return rule_.NeedsPrevious(); }
 
   std::string WhyNotCohort(int64_t clients) const override {
     int64_t rows = clients;

@@ -1,6 +1,7 @@
 // Laws that hold between whole runs: to the bit unless a tolerance says otherwise.
 #include <catch2/catch.hpp>
 
+#include "engine/core/vector_ops.h"
 #include "tests/datasets/tiny_cifar.h"
 #include "tests/experiment/run_json.h"
 
@@ -128,6 +129,25 @@ TEST_CASE("without noise, linear regression finds the true coefficients") {
     CHECK(learned[i] == Approx(truth.coefficients[i]).margin(0.01));
   CHECK(learned[truth.coefficients.size()] == Approx(7).margin(0.01));
   CHECK(result.summary.final_metrics.at("test_r2") > 0.99999);
+}
+
+TEST_CASE(
+    "centered_clipping starts from the last round's aggregate, unless it is to start from 0") {
+  const auto clipped = [&](const char* start, int rounds) {
+    return RunOnce(
+        With(SmallRegression(),
+             {{"rounds", rounds},
+              {"aggregator", {{"name", "centered_clipping"}, {"radius", 0.5}, {"start", start}}}}));
+  };
+  CHECK(SameBits(clipped("previous", 1).state.parameters, clipped("zero", 1).state.parameters));
+  CHECK_FALSE(
+      SameBits(clipped("previous", 2).state.parameters, clipped("zero", 2).state.parameters));
+  // With server sgd of learning rate 1 the aggregate is how far the model moved.
+  const RunResult one = clipped("previous", 1), none = clipped("previous", 0);
+  const at::Tensor moved = Uninitialized(one.state.parameters.numel(), c10::kCPU);
+  Subtract(moved, none.state.parameters, one.state.parameters);
+  CHECK(RelativeDifference(moved, one.state.tensors.at("aggregator.previous")) < 1e-5);
+  CHECK(clipped("zero", 1).state.tensors.empty());
 }
 
 TEST_CASE("another seed gives another run, and the same seed the same one") {

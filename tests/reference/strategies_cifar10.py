@@ -285,7 +285,7 @@ def steady_run(name, records):
     for lr in (0.05, 0.048, 0.052, 0.046, 0.054, 0.044, 0.056, 0.042, 0.058, 0.04, 0.06):
         models, losses, largest = run(name, records, lr, torch.float32)
         error = 0.0
-        for jitter in (0.0, 1e-7, -1e-7):
+        for jitter in (0.0, 1e-7, -1e-7, 2e-7, -2e-7):
             exact, _, _ = run(name, records, lr, torch.float64, jitter)
             errors = [(m - e).abs().max().item() / a for m, e, a in zip(models, exact, largest)]
             error = max(error, *errors)

@@ -54,7 +54,7 @@ struct Folding {
   std::vector<Json> pre_aggregations;
   std::vector<double> weights;  ///< all 1 if empty
   int64_t buffers = 0;          ///< the last columns of each row
-  Values root_delta;
+  Values root_delta, previous_delta;
   Parallel parallel;
   int64_t round = 1;
 };
@@ -93,6 +93,7 @@ inline Folded Fold(const Json& spec, const Cohort& cohort, const Folding& foldin
   input.round = folding.round;
   input.parallel = folding.parallel ? folding.parallel : Threads(1);
   if (!folding.root_delta.empty()) input.root_delta = Vector(folding.root_delta);
+  if (!folding.previous_delta.empty()) input.previous_delta = Vector(folding.previous_delta);
   const Aggregate aggregate = aggregator->Finish(*whole, input);
   return {Read(aggregate.delta), Read(aggregate.buffers), aggregate.squared_norm};
 }

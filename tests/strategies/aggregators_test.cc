@@ -126,6 +126,10 @@ TEST_CASE("centered_clipping averages updates clipped to the radius") {
   const Values twice = {static_cast<float>(0.3 + (2.7 * factor - 0.3) / 2),
                         static_cast<float>(0.65 + (3.35 * factor - 0.15) / 2)};
   CHECK(Difference(Fold(spec, cohort, folding).delta, twice) < 1e-6);
+  // One iteration from the last round's aggregate, had that been (0.3, 0.65), is the same.
+  folding.previous_delta = {0.3f, 0.65f};
+  spec["iterations"] = 1;
+  CHECK(Difference(Fold(spec, cohort, folding).delta, twice) < 1e-6);
 }
 
 TEST_CASE("centered_clipping with a large radius is the mean after one step") {
