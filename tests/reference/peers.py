@@ -11,7 +11,7 @@ In the file, float32:
     C.deltas [ROUNDS, n, P]
     C.losses [ROUNDS, n]           the global model's mean loss on each client, for q-FedAvg
     C.flower.NAME [ROUNDS, P]      the global model after each round, by Flower's strategy
-    C.byzfl.NAME [ROUNDS, P]       each round's deltas aggregated by ByzFL; no trajectory
+    C.byzfl.NAME [ROUNDS, P]       each round's deltas aggregated by ByzFL
 The metadata has the versions and, for every result, what it is in flsim's words: a JSON object of
 strategy, pre_aggregation, aggregator, server_optimizer and lr (of the clients), where they are
 not the default.
@@ -232,10 +232,15 @@ def byzfl_runs(n, f):
         "nnm_krum": (after_nnm(byz.Krum(f=f + 1)), {"aggregator": {"name": "krum", **few}, **nnm}),
     }
     for steps in (1, 5):
+        clipping = {"name": "centered_clipping", "radius": 1.0, "iterations": steps}
+        # Starts each time where it stopped the last time.
         runs[f"centered_clipping_{steps}"] = (
-            # A new one each time: ByzFL's starts where it stopped the last time.
+            byz.CenteredClipping(L=steps, tau=1.0),
+            {"aggregator": clipping},
+        )
+        runs[f"centered_clipping_{steps}_afresh"] = (
             lambda x, steps=steps: byz.CenteredClipping(L=steps, tau=1.0)(x),
-            {"aggregator": {"name": "centered_clipping", "radius": 1.0, "iterations": steps}},
+            {"aggregator": {**clipping, "start": "zero"}},
         )
     if n < 20:
         runs["mda"] = (byz.MDA(f=f), {"aggregator": {"name": "mda", **few}})

@@ -289,7 +289,7 @@ def steady_run(name, records):
             exact, _, _ = run(name, records, lr, torch.float64, jitter)
             errors = [(m - e).abs().max().item() / a for m, e, a in zip(models, exact, largest)]
             error = max(error, *errors)
-            if error > 1e-5:
+            if error > 3e-6:
                 break
         else:
             print(f"{name}: lr {lr}, float32 - float64 {error:.1e} of the largest parameter")

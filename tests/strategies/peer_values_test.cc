@@ -63,9 +63,9 @@ class Server {
     optimizer = BuildComponent<ServerOptimizer>(config.value("server_optimizer", Json("sgd")));
   }
 
-  /// The aggregate of a round, whose memory `part` keeps.
+  /// The aggregate of a round, whose memory `part` keeps. `previous`: that of the round before.
   Aggregate Fold(const Cohort& cohort, int64_t round, const ServerState& state,
-                 std::unique_ptr<Aggregator::Part>& part) const {
+                 const at::Tensor& previous, std::unique_ptr<Aggregator::Part>& part) const {
     part = aggregator->NewPart();
     std::vector<ClientReport> reports;
     for (int64_t k = 0; k < cohort.clients(); ++k) {
@@ -97,6 +97,7 @@ class Server {
     }
     FoldInput input;
     input.round = round + 1;
+    if (aggregator->NeedsPrevious()) input.previous_delta = previous;
     input.parallel = [](int64_t items, const std::function<void(int64_t)>& work) {
       for (int64_t i = 0; i < items; ++i) work(i);
     };
@@ -159,7 +160,7 @@ TEST_CASE("on the same updates our models are those of Flower's strategies, roun
                server.strategy->InitState(state);
                for (int64_t round = 0; round < cohort.rounds(); ++round) {
                  std::unique_ptr<Aggregator::Part> part;
-                 Aggregate aggregate = server.Fold(cohort, round, state, part);
+                 Aggregate aggregate = server.Fold(cohort, round, state, {}, part);
                  server.strategy->UpdateServer(state, aggregate, *server.optimizer);
                  ++state.round;
                  INFO(name << " " << config.dump() << " after round " << state.round);
@@ -176,15 +177,18 @@ TEST_CASE("on the same updates our robust aggregates are ByzFL's") {
   ForResults(file, "byzfl", [&](const std::string& name, const Cohort& cohort, const Json& config) {
     const Server server(config, cohort.initial.numel());
     const ServerState state = InitialState(cohort);
+    at::Tensor previous;
     for (int64_t round = 0; round < cohort.rounds(); ++round) {
       std::unique_ptr<Aggregator::Part> part;
-      const Aggregate aggregate = server.Fold(cohort, round, state, part);
+      const Aggregate aggregate = server.Fold(cohort, round, state, previous, part);
       INFO(name << " " << config.dump() << " in round " << round + 1);
       CHECK(Difference(aggregate.delta, -1, (*file.Find(name))[round]) <= kTolerance);
+      previous = Zeros(aggregate.delta.numel(), aggregate.delta.device());
+      Copy(previous, aggregate.delta);
     }
     ++results;
   });
-  CHECK(results == 3 * 12 + 2);
+  CHECK(results == 3 * 14 + 2);
 }
 
 }  // namespace
