@@ -56,6 +56,8 @@ class Aggregator {
   /// they lend the part's memory.
   virtual Aggregate Finish(Part& part, const FoldInput& input) const = 0;
 
+  /// Whether the aggregate is the mean of the updates, weighted or not.
+  virtual bool IsMean() const { return false; }
   /// Whether updates count by Update::weight; else they count the same, or as the rule decides.
   virtual bool UsesWeights() const { return false; }
   /// Examples of the root data set that the server trains on by itself each round; 0 for none.

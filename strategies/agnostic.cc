@@ -2,17 +2,16 @@
 // Mohri, Sivek, Suresh (2019), "Agnostic Federated Learning": min_w max_lambda sum_k lambda_k
 // F_k(w) over the simplex, by their Stochastic-AFL: descent in w, projected ascent in lambda,
 //   w <- w0 - sum_S lambda_k delta_k / sum_S lambda_k
-//   lambda <- Project(lambda + lambda_lr v),   v_k = N/|S| F_k(w0) for k in S, else 0
+//   lambda_S <- m Project(lambda_S / m + lambda_lr F_S(w0)),   m = sum_S lambda_k
 //   lambda  "agnostic.lambda" [N]   F_k(w0)  the client's mean loss before local training
 //
-// Their step in w is one gradient; local training in its place is that of Deng, Kamani, Mahdavi
-// (2020), "Distributionally Robust Federated Averaging", and of Ro, Chen, Mathews, Mohri, Suresh
-// (2021), "Communication-Efficient Agnostic Federated Averaging". With part of the clients, v is
-// unbiased (the factor N/|S| is Deng et al.'s), while the mean of the models is normalized over the
-// cohort (as Ro et al. do, and FedJAX): the unbiased sum would step N/|S| times as far whenever the
-// one client that lambda is on is drawn. A cohort on which lambda is 0 moves nothing. Deng et al.
-// sample by lambda and evaluate at a random step instead; Ro et al. ascend by exponentiated
-// gradient.
+// With all clients m = 1 and the ascent is the paper's. With part of them the weights of the cohort
+// are moved among its members and their sum m stays, as the mean of the models is normalized over
+// the cohort too: an unbiased ascent (Deng, Kamani, Mahdavi, 2020, scale the sampled losses by
+// N/|S|) puts all weight on one cohort, on which the next has none. Local training in place of one
+// gradient is that of Deng et al. ("Distributionally Robust Federated Averaging") and of Ro, Chen,
+// Mathews, Mohri, Suresh (2021, "Communication-Efficient Agnostic Federated Averaging"), who ascend
+// by exponentiated gradient.
 #include <algorithm>
 #include <functional>
 
@@ -23,11 +22,13 @@ namespace flsim {
 namespace {
 
 constexpr const char* kLambda = "agnostic.lambda";
+/// Keeps a cohort's mass above 0, so that it has shares; lost in rounding beside any other weight.
+constexpr double kLeast = 1e-20;
 
 /// The nearest point of the simplex { x >= 0, sum x = 1 } (Duchi, Shalev-Shwartz, Singer, Chandra,
 /// 2008, "Efficient Projections onto the l1-Ball", figure 1).
-void ProjectOntoSimplex(float* x, int64_t n) {
-  std::vector<double> sorted(x, x + n);
+void ProjectOntoSimplex(std::vector<double>& x) {
+  std::vector<double> sorted = x;
   std::sort(sorted.begin(), sorted.end(), std::greater<>());
   double sum = 0, theta = 0;
   for (size_t i = 0; i < sorted.size(); ++i) {
@@ -36,8 +37,7 @@ void ProjectOntoSimplex(float* x, int64_t n) {
     if (sorted[i] <= next) break;
     theta = next;
   }
-  for (int64_t i = 0; i < n; ++i)
-    x[i] = static_cast<float>(std::max(static_cast<double>(x[i]) - theta, 0.0));
+  for (double& value : x) value = std::max(value - theta, 0.0);
 }
 
 class Agnostic : public Strategy {
@@ -55,6 +55,7 @@ class Agnostic : public Strategy {
   StrategyNeeds Needs() const override {
     StrategyNeeds needs;
     needs.weights = needs.data = true;
+    needs.mean = true;
     return needs;
   }
 
@@ -73,15 +74,18 @@ class Agnostic : public Strategy {
   void UpdateServer(ServerState& state, Aggregate& aggregate,
                     const ServerOptimizer& optimizer) const override {
     float* lambda = state.tensors.at(kLambda).data_ptr<float>();
-    const double step = lambda_lr_ * static_cast<double>(state.clients) /
-                        static_cast<double>(aggregate.clients.size());
-    double cohort_lambda = 0;
-    for (const ClientReport& client : aggregate.clients) {
-      cohort_lambda += client.scalars.at(0);
-      lambda[client.client] += static_cast<float>(step * client.scalars.at(1));
+    double mass = 0;
+    for (const ClientReport& client : aggregate.clients) mass += client.scalars.at(0);
+    std::vector<double> shares;
+    for (const ClientReport& client : aggregate.clients)
+      shares.push_back(client.scalars.at(0) / mass + lambda_lr_ * client.scalars.at(1));
+    if (lambda_lr_ > 0) {
+      ProjectOntoSimplex(shares);
+      for (size_t i = 0; i < shares.size(); ++i) {
+        lambda[aggregate.clients[i].client] =
+            static_cast<float>(std::max(mass * shares[i], kLeast));
+      }
     }
-    if (cohort_lambda == 0) Fill(aggregate.delta, 0);
-    if (lambda_lr_ > 0) ProjectOntoSimplex(lambda, state.clients);
     optimizer.Step(state, aggregate.delta);
   }
 

@@ -36,7 +36,7 @@ class LocalTraining {
   /// optimizer starts afresh. Throws DivergedError when a loss is NaN or Inf.
   virtual void Run(ClientTask& task, const LocalRun& run) = 0;
 
-  /// Mean loss over all examples at `parameters` [P], in evaluation mode.
+  /// Mean loss over all examples at `parameters` [P], in evaluation mode with the server's buffers.
   virtual double Loss(const ClientTask& task, const at::Tensor& parameters) = 0;
   /// Mean gradient over all examples at `parameters`, in training mode (dropout draws, buffers stay
   /// as they were), into `gradient` [P]; returns the mean loss. Only outside of Run().

@@ -21,6 +21,7 @@ class FedBabu : public Strategy {
     StrategyNeeds needs;
     needs.personal = true;
     needs.parameters_kept = head_.size;
+    needs.scales_update = true;
     needs.fine_tune_epochs = 5;
     return needs;
   }

@@ -32,6 +32,7 @@ class FedBn : public Strategy {
     StrategyNeeds needs;
     needs.personal = true;
     needs.parameters_kept = norms_.size;
+    needs.scales_update = true;
     needs.local_buffers = true;
     return needs;
   }

@@ -47,6 +47,7 @@ class FedDc : public Strategy {
   StrategyNeeds Needs() const override {
     StrategyNeeds needs;
     needs.weights = true;
+    needs.mean = true;
     needs.vectors_down = 1;  // c
     return needs;
   }

@@ -33,6 +33,12 @@ class FedDyn : public Strategy {
   FedDyn(const Options& options, const Context& context)
       : alpha_(options.alpha), parameters_(context.parameters) {}
 
+  StrategyNeeds Needs() const override {
+    StrategyNeeds needs;
+    needs.mean = true;
+    return needs;
+  }
+
   std::vector<int64_t> ClientState() const override { return {parameters_->size()}; }
 
   void InitState(ServerState& state) const override {

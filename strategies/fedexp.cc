@@ -31,6 +31,12 @@ class FedExp : public Strategy {
   };
   FedExp(const Options& options, const Context&) : epsilon_(options.epsilon) {}
 
+  StrategyNeeds Needs() const override {
+    StrategyNeeds needs;
+    needs.mean = true;
+    return needs;
+  }
+
   void UpdateServer(ServerState& state, Aggregate& aggregate,
                     const ServerOptimizer& optimizer) const override {
     double sum = 0, weights = 0;

@@ -11,6 +11,8 @@
 // code adds it to the momentum buffer afterwards, sums both normalisers when both are on, and with
 // mu takes tau_eff = sum p_i K_i, the number of steps. Server momentum ("gmf" there) is the server
 // optimizer's. Weight decay is part of the objective and not of a_i. Adam has no such a_i.
+#include <cmath>
+
 #include "engine/core/error.h"
 #include "engine/core/vector_ops.h"
 #include "strategies/step_sum.h"
@@ -35,6 +37,20 @@ class FedNova : public Strategy {
                         context.training.optimizer +
                         " carries does not grow with its gradient, so updates can't be normalized");
     }
+    // Below this the displacement by a constant gradient only grows; above it swings, through 0.
+    const double lr = context.training.lr, root = 1 - std::sqrt(context.training.momentum);
+    if (mu_ > 0 && mu_ * lr >= root * root) {
+      throw ConfigError("strategy.mu: must be below " + ShowNumber(root * root / lr) +
+                        " with this training.lr and momentum, beyond which local steps swing about "
+                        "the global model; got " +
+                        ShowNumber(mu_));
+    }
+  }
+
+  StrategyNeeds Needs() const override {
+    StrategyNeeds needs;
+    needs.scales_update = true;
+    return needs;
   }
 
   void CorrectGradient(const ClientTask& task, const at::Tensor& gradient) const override {

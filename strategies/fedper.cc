@@ -19,6 +19,7 @@ class FedPer : public Strategy {
     StrategyNeeds needs;
     needs.personal = true;
     needs.parameters_kept = head_.size;
+    needs.scales_update = true;
     return needs;
   }
   std::vector<int64_t> ClientState() const override { return {head_.size}; }

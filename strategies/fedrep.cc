@@ -32,6 +32,7 @@ class FedRep : public Strategy {
     StrategyNeeds needs;
     needs.personal = true;
     needs.parameters_kept = head_.size;
+    needs.scales_update = true;
     return needs;
   }
   std::vector<int64_t> ClientState() const override { return {head_.size}; }

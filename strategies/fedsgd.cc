@@ -4,8 +4,7 @@
 // sends lr g_k, g_k its full gradient at the global model, so the server steps by lr sum_k p_k g_k.
 //
 // training.lr, weight_decay and clip_norm hold as for one local step; batch_size, shuffle and
-// momentum play no part. Running statistics (BatchNorm) stay as they are, since no batch is trained
-// on: use group norm.
+// momentum play no part. BatchNorm is refused: its running statistics are taken of local steps.
 #include <cmath>
 
 #include "engine/core/error.h"
@@ -26,6 +25,13 @@ class FedSgd : public Strategy {
     const TrainingOptions& training = context.training;
     if (training.optimizer != "sgd")
       throw ConfigError("training.optimizer: fedsgd needs sgd: its one step is along the gradient");
+    for (const ParameterSlot& slot : context.parameters->slots()) {
+      if (slot.layer == "batch_norm") {
+        throw ConfigError(
+            "model: fedsgd takes no local steps, of which batch_norm takes its running statistics; "
+            "use group_norm");
+      }
+    }
     if (training.epochs.value_or(1) > 1)
       throw ConfigError("training.epochs: fedsgd takes one step a round, so must be 1, got " +
                         std::to_string(*training.epochs));

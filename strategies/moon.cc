@@ -9,7 +9,7 @@
 // The paper adds a projection head to the network and takes its output for z; we leave the network
 // as it is: z is the input of its last layer. In a client's first round there is no previous model
 // and so no l_con, as in the authors' code, whose list of previous models is empty then. Running
-// statistics (batch_norm) are the local model's for all three features.
+// statistics (batch_norm) are the local model's for z_glob and z_prev, batch statistics for z.
 #include <ATen/ops/cosine_similarity.h>
 #include <ATen/ops/softplus.h>
 

@@ -39,6 +39,7 @@ class QFedAvg : public Strategy {
   StrategyNeeds Needs() const override {
     StrategyNeeds needs;
     needs.data = true;
+    needs.mean = needs.scales_update = true;
     return needs;
   }
 

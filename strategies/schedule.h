@@ -26,9 +26,8 @@ struct ScheduleOptions {
   template <class V>
   void Visit(V& v) {
     v(warmup_rounds, "warmup_rounds",
-      "Rounds of linear warm-up, W: the factor of round r is r / (W + 1) up to round W; round W + "
-      "1 "
-      "is then the schedule's first.",
+      "Rounds of linear warm-up, W: the factor of round r is r / (W + 1) up to round W, and round "
+      "W + 1 is the schedule's first.",
       Between(0, 1e9));
   }
 

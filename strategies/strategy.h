@@ -20,8 +20,13 @@ namespace flsim {
 
 /// What a strategy can't do without. The experiment provides it or refuses the combination.
 struct StrategyNeeds {
-  /// Update::weight means something to it: the aggregator has to be a mean by examples.
+  /// The server's half is right for the mean of the updates alone: the aggregator has to be one.
+  bool mean = false;
+  /// Moreover Update::weight means something to it: a mean by examples.
   bool weights = false;
+  /// Finish() scales the update or leaves parts of it out, so that it can't be compared with plain
+  /// training, as an aggregator with a root data set does.
+  bool scales_update = false;
   /// Defines FeatureLoss(): the backend has to give the network's features.
   bool features = false;
   /// ClientTask::cohort_gradient: every client of the cohort is asked for its full gradient first.

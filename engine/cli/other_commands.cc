@@ -27,7 +27,7 @@ int ValidateCommand(const ConfigFlags& flags, bool resolved) {
 
 int PartitionCommand(const ConfigFlags& flags, const std::string& out) {
   Experiment experiment = Experiment::Read(flags.config, flags.set);
-  experiment.Load();
+  experiment.LoadPartition();
   std::setlocale(LC_CTYPE, "");
   const bool utf8 = std::string_view(nl_langinfo(CODESET)) == "UTF-8";
   std::cout << ShowPartition(experiment.partition(), experiment.partition_input(),

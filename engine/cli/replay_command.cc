@@ -33,10 +33,9 @@ class RoundLines : public RecordSink {
 
 int ReplayCommand(const ConfigFlags& flags, const std::string& updates, const std::string& out) {
   std::error_code ignored;
-  if (std::filesystem::exists(out + "/global-0000.safetensors", ignored)) {
-    throw ConfigError(out +
-                      " already holds recorded or replayed models; choose another folder "
-                      "with --out");
+  for (const char* file : {"global-0000.safetensors", "rounds.jsonl", "config.json"}) {
+    if (!std::filesystem::exists(out + "/" + file, ignored)) continue;
+    throw ConfigError(out + " already holds a run or a replay; choose another folder with --out");
   }
   Experiment experiment = Experiment::Read(flags.config, flags.set);
   std::fprintf(stderr, "%s\n", Headline(experiment).c_str());

@@ -21,9 +21,10 @@ std::atomic<int64_t> g_stopped_at_ms{0};
 /// ends the process at once. Sooner ones are the same wish: `timeout` and shells send it twice.
 void Stop(int signal) {
   const int64_t now = Milliseconds();
-  if (!g_stop.exchange(true)) {
-    g_stopped_at_ms = now;
-  } else if (now - g_stopped_at_ms >= 1000) {
+  int64_t first = 0;
+  if (g_stopped_at_ms.compare_exchange_strong(first, now)) {
+    g_stop = true;
+  } else if (now - first >= 1000) {
     std::signal(signal, SIG_DFL);
     std::raise(signal);
   }

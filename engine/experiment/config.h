@@ -58,9 +58,10 @@ struct RuntimeOptions {
     v(backend, "backend", "What runs the model; auto takes the fastest that can.",
       OneOf(BackendNames()));
     v(client_state_mb, "client_state_mb",
-      "Memory, in units of 1,048,576 bytes, for what clients keep from round to round; the rest "
-      "lies "
-      "in a memory-mapped file of the run folder. Does not change the results.",
+      "Memory, in units of 1,048,576 bytes, for what clients keep from round to round (a "
+      "checkpoint "
+      "takes as much again for a moment); the rest lies in a memory-mapped file of the run "
+      "folder. Does not change the results.",
       Between(0, 1e9));
   }
 };
@@ -122,8 +123,8 @@ struct ExperimentConfig {
       "How the server optimizer's learning rate changes from round to round.");
     v(buffers, "buffers",
       "Running statistics (batch_norm) of the clients: averaged; local, where each client keeps "
-      "its "
-      "own and the average only serves to evaluate the global model; or refused. If absent: local "
+      "its own and the average only serves to evaluate the global model; or refused. If absent: "
+      "local "
       "for fedbn, else average.",
       OneOf({"average", "local", "refuse"}));
     v(evaluation, "evaluation", "When and on what the global model is evaluated.");

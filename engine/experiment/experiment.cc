@@ -101,8 +101,11 @@ void Experiment::FitToStrategy(Problems& problems) {
   const std::string& name = config_.strategy.name;
   EvaluationOptions& evaluation = config_.evaluation;
   if (!evaluation.clients) evaluation.clients = needs.personal ? "all" : "none";
-  if (!evaluation.held_out) evaluation.held_out = needs.personal ? 0.2 : 0.0;
-  if (!evaluation.fine_tune_epochs) evaluation.fine_tune_epochs = needs.fine_tune_epochs;
+  const bool evaluated = evaluation.clients != "none";
+  if (!evaluation.held_out) evaluation.held_out = needs.personal && evaluated ? 0.2 : 0.0;
+  if (!evaluation.fine_tune_epochs) {
+    evaluation.fine_tune_epochs = evaluated ? needs.fine_tune_epochs : 0;
+  }
   if (!config_.buffers) config_.buffers = needs.local_buffers ? "local" : "average";
   if (needs.local_buffers && config_.buffers == "average") {
     problems.Add("buffers", "strategy " + name +
@@ -115,14 +118,37 @@ void Experiment::FitToStrategy(Problems& problems) {
                                 " running statistics (batch_norm); use group_norm, or choose "
                                 "\"average\" or \"local\"");
   }
-  if (needs.weights && aggregator_ && !aggregator_->UsesWeights()) {
-    problems.Add("aggregator", "strategy " + name +
-                                   " works by the weights of updates, which this aggregator "
-                                   "ignores; use mean with weighting \"examples\"");
+  if (aggregator_) FitAggregator(needs, problems);
+  if (*evaluation.held_out > 0 && !evaluated) {
+    problems.Add(
+        "evaluation.held_out",
+        "keeps examples for nobody while evaluation.clients is \"none\"; use \"cohort\" or "
+        "\"all\"");
   }
-  if (*evaluation.fine_tune_epochs > 0 && evaluation.clients == "none") {
+  if (*evaluation.fine_tune_epochs > 0 && !evaluated) {
     problems.Add("evaluation.fine_tune_epochs",
                  "has no effect while evaluation.clients is \"none\"; use \"cohort\" or \"all\"");
+  }
+}
+
+void Experiment::FitAggregator(const StrategyNeeds& needs, Problems& problems) const {
+  const std::string& name = config_.strategy.name;
+  const bool is_mean = aggregator_->IsMean();
+  if (needs.weights && (!is_mean || !aggregator_->UsesWeights())) {
+    problems.Add("aggregator", "strategy " + name +
+                                   " works by the weights of updates; use mean with weighting "
+                                   "\"examples\" and no pre_aggregation");
+  } else if (needs.mean && !is_mean) {
+    problems.Add("aggregator", "strategy " + name +
+                                   " makes its server step for the mean of the updates and would "
+                                   "be wrong by another aggregate; use mean and no "
+                                   "pre_aggregation");
+  }
+  if (needs.scales_update && aggregator_->RootExamples() > 0) {
+    problems.Add("aggregator", config_.aggregator.name +
+                                   " compares updates with the server's own plain training, but "
+                                   "strategy " +
+                                   name + " scales them or leaves a part out");
   }
 }
 
@@ -154,7 +180,7 @@ void Experiment::CheckSampler(int64_t clients, Problems& problems) const {
   if (!refusal.empty()) problems.Add("aggregator", refusal);
 }
 
-void Experiment::Load() {
+void Experiment::LoadPartition() {
   dataset_->Load(AvailableCores());
   partition_input_.examples = dataset_->facts().train_examples;
   partition_input_.dataset_name = config_.dataset.name;
@@ -172,6 +198,10 @@ void Experiment::Load() {
     CheckSampler(partition_.clients(), problems);
   });
   problems.ThrowIfAny(file_);
+}
+
+void Experiment::Load() {
+  LoadPartition();
   if (*config_.evaluation.held_out > 0) {
     std::tie(partition_, held_out_) =
         HoldOut(partition_, *config_.evaluation.held_out, config_.seed);
@@ -188,14 +218,14 @@ void Experiment::AssumeSizes(const std::vector<int64_t>& sizes) {
 
 void Experiment::DrawRoot() {
   const int64_t wanted = aggregator_->RootExamples();
-  const int64_t examples = dataset_->facts().train_examples;
+  if (wanted == 0) return;
+  const auto examples = static_cast<int64_t>(partition_.indices.size());
   if (wanted > examples) {
     throw ConfigError("aggregator.root_examples: must be at most " + std::to_string(examples) +
-                      " (the training examples of the data set), got " + std::to_string(wanted));
+                      " (what the clients train on), got " + std::to_string(wanted));
   }
-  std::vector<int64_t> all(static_cast<size_t>(wanted > 0 ? examples : 0));
-  std::iota(all.begin(), all.end(), 0);
-  Rng(config_.seed, {"root"}).Shuffle(all.data(), static_cast<int64_t>(all.size()));
+  std::vector<int64_t> all = partition_.indices;
+  Rng(config_.seed, {"root"}).Shuffle(all.data(), examples);
   root_.assign(all.begin(), all.begin() + wanted);
 }
 

@@ -20,8 +20,9 @@ class Experiment {
   /// The experiment in a config file (- is standard input), changed by `overrides` (KEY=VALUE).
   static Experiment Read(const std::string& file, const std::vector<std::string>& overrides);
 
-  /// Reads the data, draws the partition and prepares the initial model. Throws DataError or
-  /// ConfigError.
+  /// Reads the data and draws the partition. Throws DataError or ConfigError.
+  void LoadPartition();
+  /// The same, and puts aside what is held out.
   void Load();
   /// In place of Load() where the examples are not needed: how many each client has.
   void AssumeSizes(const std::vector<int64_t>& sizes);
@@ -43,7 +44,8 @@ class Experiment {
   const ServerOptimizer& server_optimizer() const { return *server_optimizer_; }
   const Schedule& lr_schedule() const { return *lr_schedule_; }
   const Aggregator& aggregator() const { return *aggregator_; }
-  bool local_buffers() const { return config_.buffers == "local"; }
+  /// Whether there are buffers and each client keeps its own.
+  bool local_buffers() const { return config_.buffers == "local" && network_->buffers.size() > 0; }
 
   /// The members below exist once loaded.
   /// Training examples by client; without what is held out.
@@ -66,6 +68,7 @@ class Experiment {
   void BuildAlgorithm(Problems& problems);
   /// Fills the options whose defaults depend on the strategy, and refuses what it can't work with.
   void FitToStrategy(Problems& problems);
+  void FitAggregator(const StrategyNeeds& needs, Problems& problems) const;
   void CheckPopulation(Problems& problems) const;
   void CheckSampler(int64_t clients, Problems& problems) const;
   void DrawRoot();

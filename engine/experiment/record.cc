@@ -1,5 +1,7 @@
 #include "engine/experiment/record.h"
 
+#include <cmath>
+
 #include "engine/experiment/version.h"
 
 namespace flsim {
@@ -22,6 +24,17 @@ Json ToJson(const Distribution& d) {
 
 }  // namespace
 
+void Summarize(const Aggregate& aggregate, RoundRecord& record) {
+  double loss_sum = 0;
+  for (const ClientReport& client : aggregate.clients) {
+    record.examples += client.examples_seen;
+    record.steps += client.steps;
+    loss_sum += client.loss_sum;
+  }
+  if (record.examples > 0) record.train_loss = loss_sum / static_cast<double>(record.examples);
+  if (!aggregate.clients.empty()) record.update_norm = std::sqrt(aggregate.squared_norm);
+}
+
 Json ToJson(const RoundRecord& record) {
   Json json = {{"round", record.round}};
   if (record.round > 0) {
@@ -34,6 +47,7 @@ Json ToJson(const RoundRecord& record) {
     json["client_loss"] = ToJson(record.clients->loss);
     if (record.clients->accuracy) json["client_accuracy"] = ToJson(*record.clients->accuracy);
   }
+  if (!record.skipped.empty()) json["skipped"] = record.skipped;
   if (record.update_norm) json["update_norm"] = *record.update_norm;
   if (record.round > 0) {
     json["bytes_up"] = record.bytes_up;

@@ -21,10 +21,14 @@ struct RoundRecord {
   std::optional<Metrics> test;
   std::optional<ClientMetrics> clients;
   std::optional<double> update_norm;     ///< of the aggregate
+  std::string skipped;                   ///< why the round moved nothing, if it didn't
   int64_t bytes_up = 0, bytes_down = 0;  ///< between the cohort and the server
   double wall_s = 0;                     ///< sampling to server update
   std::optional<double> evaluation_s;
 };
+
+/// Fills in what the cohort's clients did and sent; before the server's step.
+void Summarize(const Aggregate& aggregate, RoundRecord& record);
 
 /// The line of rounds.jsonl.
 Json ToJson(const RoundRecord& record);

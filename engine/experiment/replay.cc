@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <set>
 #include <sstream>
@@ -43,11 +44,13 @@ int64_t ConfiguredSteps(const TrainingOptions& options, int64_t examples) {
 /// The recorded rounds of a folder.
 std::vector<std::vector<RecordedClient>> ReadRounds(const std::string& updates) {
   std::vector<std::vector<RecordedClient>> rounds;
-  for (int64_t round = 1; std::filesystem::exists(RoundFolder(updates, round)); ++round) {
-    rounds.push_back(ReadClientsCsv(RoundFolder(updates, round) + "/clients.csv"));
+  // clients.csv comes last: a round without it was interrupted.
+  const auto csv = [&](int64_t round) { return RoundFolder(updates, round) + "/clients.csv"; };
+  for (int64_t round = 1; std::filesystem::exists(csv(round)); ++round) {
+    rounds.push_back(ReadClientsCsv(csv(round)));
   }
   if (rounds.empty()) {
-    throw DataError(updates + " holds no recorded updates: there is no " + RoundFolder(updates, 1) +
+    throw DataError(updates + " holds no recorded updates: there is no " + csv(1) +
                     "; record some with output.record_updates");
   }
   return rounds;
@@ -82,8 +85,32 @@ bool LoadData(Experiment& experiment, const std::vector<std::vector<RecordedClie
       sizes[static_cast<size_t>(client.client)] = client.examples;
     }
   }
+  if (experiment.configured_clients() < 0 || std::count(sizes.begin(), sizes.end(), 0) > 0) {
+    note(
+        "clients that were never recorded count as without examples; strategies that look at the "
+        "whole population (scaffold, feddyn, feddc, agnostic) may differ from the run");
+  }
   experiment.AssumeSizes(sizes);
   return false;
+}
+
+/// A strategy that looks at the clients' data finds as many examples as were recorded, or the data
+/// are others.
+void CheckSizes(const Experiment& experiment, const std::string& updates,
+                const std::vector<std::vector<RecordedClient>>& rounds) {
+  const StrategyNeeds needs = experiment.strategy().Needs();
+  if (!needs.data && !needs.cohort_gradient) return;
+  for (const auto& round : rounds) {
+    for (const RecordedClient& client : round) {
+      const int64_t size = experiment.partition().size(client.client);
+      if (client.examples == size) continue;
+      throw DataError(updates + ": client " + std::to_string(client.client) +
+                      " was recorded with " + std::to_string(client.examples) +
+                      " examples, the partition of this config " + "gives it " +
+                      std::to_string(size) + "; strategy " + experiment.config().strategy.name +
+                      " needs the data of the run");
+    }
+  }
 }
 
 /// Puts the recorded model of one client in place of training.
@@ -94,8 +121,11 @@ void TakeRecorded(const Network& network, const std::string& file, const Recorde
   Copy(task.parameters, parameters);
   if (buffers.numel() > 0) Copy(task.buffers, buffers);
   task.steps = recorded.steps.value_or(ConfiguredSteps(options, task.examples));
-  task.examples_seen = task.examples;
-  task.loss_sum = recorded.train_loss.value_or(0) * static_cast<double>(task.examples);
+  const int64_t batch =
+      options.batch_size == 0 ? task.examples : std::min(options.batch_size, task.examples);
+  const int64_t batches = (task.examples + batch - 1) / batch;
+  task.examples_seen = task.steps / batches * task.examples + task.steps % batches * batch;
+  task.loss_sum = recorded.train_loss.value_or(0) * static_cast<double>(task.examples_seen);
 }
 
 }  // namespace
@@ -169,6 +199,7 @@ int64_t Replay(Experiment& experiment, const std::string& updates, const std::st
                     ", but the partition of this config has clients 0 to " +
                     std::to_string(population - 1) + " only");
   }
+  CheckSizes(experiment, updates, rounds);
   const ExperimentConfig& config = experiment.config();
   const TrainingSetup setup = experiment.Setup(stop);
   WorkerPool pool(experiment.workers());
@@ -185,17 +216,19 @@ int64_t Replay(Experiment& experiment, const std::string& updates, const std::st
                     out + "/clients.bin");
   const UpdateRecorder recorder(out, experiment.network());
   ServerState state = experiment.InitialState(GlobalFile(updates, 0));
-  std::string lines;
+  std::ofstream lines(out + "/rounds.jsonl", std::ios::trunc);
   const auto report = [&](RoundRecord record) {
     const bool due = config.evaluation.every > 0 && record.round % config.evaluation.every == 0;
     const bool last = record.round == static_cast<int64_t>(rounds.size());
     if (evaluator && (due || last)) record.test = evaluator->Test(state);
     recorder.Global(state);
-    lines += ToJson(record).dump() + "\n";
+    lines << ToJson(record).dump() << std::endl;
+    if (!lines) throw DataError("can't write " + out + "/rounds.jsonl");
     for (RecordSink* sink : sinks) sink->Round(record);
   };
   report({});
   for (const std::vector<RecordedClient>& recorded : rounds) {
+    if (stop) throw InterruptedError("interrupted after round " + std::to_string(state.round));
     RoundRecord record;
     record.round = state.round + 1;
     std::vector<CohortMember> cohort;
@@ -210,14 +243,12 @@ int64_t Replay(Experiment& experiment, const std::string& updates, const std::st
       TakeRecorded(experiment.network(), ClientFile(updates, task.round, task.client),
                    by_client.at(task.client), config.training, task);
     };
+    record.skipped = WhySkipped(experiment.aggregator(), cohort.size());
+    if (!record.skipped.empty()) record.cohort.clear();
     store.Begin(record.cohort);
-    if (!cohort.empty()) {
+    if (record.skipped.empty()) {
       Aggregate aggregate = runner.Run(state, cohort, store, hooks);
-      for (const ClientReport& client : aggregate.clients) {
-        record.examples += client.examples_seen;
-        record.steps += client.steps;
-      }
-      record.update_norm = std::sqrt(aggregate.squared_norm);
+      Summarize(aggregate, record);
       runner.Apply(state, aggregate, experiment.server_optimizer());
     }
     store.Commit();
@@ -230,7 +261,6 @@ int64_t Replay(Experiment& experiment, const std::string& updates, const std::st
     report(record);
   }
   std::filesystem::remove(out + "/clients.bin", error);
-  WriteFileAtomically(out + "/rounds.jsonl", lines);
   return state.round;
 }
 

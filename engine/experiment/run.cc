@@ -89,8 +89,7 @@ class Running {
         if (stop_)
           throw InterruptedError("interrupted after round " + std::to_string(state_.round));
         OneRound();
-        if (store_.WantsCheckpoint() ||
-            since_checkpoint_.Seconds() >= experiment_.config().output.checkpoint_every_s) {
+        if (store_.WantsCheckpoint() || since_checkpoint_.Seconds() >= CheckpointInterval()) {
           Save();
         }
       }
@@ -150,7 +149,8 @@ class Running {
     const Cohort cohort = SampleCohort(
         experiment_.sampler(), experiment_.population(), config.seed, round,
         [this](const std::vector<int64_t>& clients) { return evaluator_.Losses(state_, clients); });
-    record.cohort = cohort.clients;
+    record.skipped = WhySkipped(experiment_.aggregator(), cohort.clients.size());
+    if (record.skipped.empty()) record.cohort = cohort.clients;
     RoundHooks hooks;
     if (config.output.record_updates) {
       recorder_.StartRound(round);
@@ -162,11 +162,11 @@ class Running {
       for (RecordSink* sink : sinks_)
         sink->Progress(round, clients_done, static_cast<int64_t>(record.cohort.size()));
     };
-    store_.Begin(cohort.clients);
+    store_.Begin(record.cohort);
     Aggregate aggregate;
-    if (!cohort.clients.empty()) {
+    if (!record.cohort.empty()) {
       aggregate =
-          runner_.Run(state_, FoldOrder(experiment_.partition(), cohort.clients), store_, hooks);
+          runner_.Run(state_, FoldOrder(experiment_.partition(), record.cohort), store_, hooks);
     }
     // What fails from here on leaves the last whole round.
     ServerState before = Clone(state_);
@@ -189,7 +189,8 @@ class Running {
   /// The server's half of a round, and its evaluation.
   void Advance(Aggregate& aggregate, int64_t selected, const Stopwatch& wall, RoundRecord& record) {
     const ExperimentConfig& config = experiment_.config();
-    Summarize(aggregate, selected, record);
+    Summarize(aggregate, record);
+    CountBytes(aggregate, selected, record);
     if (!aggregate.clients.empty())
       runner_.Apply(state_, aggregate, experiment_.server_optimizer());
     state_.round = record.round;
@@ -209,15 +210,7 @@ class Running {
                         " not finite; a smaller training.lr or server_optimizer.lr may help");
   }
 
-  void Summarize(const Aggregate& aggregate, int64_t selected, RoundRecord& record) const {
-    double loss_sum = 0;
-    for (const ClientReport& client : aggregate.clients) {
-      record.examples += client.examples_seen;
-      record.steps += client.steps;
-      loss_sum += client.loss_sum;
-    }
-    if (record.examples > 0) record.train_loss = loss_sum / static_cast<double>(record.examples);
-    if (!aggregate.clients.empty()) record.update_norm = std::sqrt(aggregate.squared_norm);
+  void CountBytes(const Aggregate& aggregate, int64_t selected, RoundRecord& record) const {
     const StrategyNeeds needs = experiment_.strategy().Needs();
     const int64_t vector = state_.parameters.numel();
     const int64_t buffers = experiment_.local_buffers() ? 0 : state_.buffers.numel();
@@ -259,9 +252,17 @@ class Running {
     for (RecordSink* sink : sinks_) sink->Round(record);
   }
 
+  /// Much state of clients takes long to write: at most some twentieth of the time.
+  double CheckpointInterval() const {
+    const double every = experiment_.config().output.checkpoint_every_s;
+    return every == 0 ? 0 : std::max(every, 20 * save_s_);
+  }
+
   void Save() {
+    const Stopwatch wall;
     folder_.SyncRounds();
     SaveCheckpoint(folder_.CheckpointFile(), state_, store_, progress_, data_hash_);
+    save_s_ = wall.Seconds();
     since_checkpoint_ = Stopwatch();
   }
 
@@ -297,6 +298,7 @@ class Running {
   ServerState state_;
   RunProgress progress_;
   Stopwatch since_checkpoint_;
+  double save_s_ = 0;     ///< that the latest checkpoint took
   bool fresh_ = true;     ///< no checkpoint to go on from
   bool started_ = false;  ///< round 0 is recorded
 };

@@ -72,7 +72,8 @@ void ClientStore::GrowFile(int64_t chunks) {
   while (static_cast<int64_t>(mapped_.size()) < chunks) {
     const int64_t offset = static_cast<int64_t>(mapped_.size()) * chunk_bytes_;
     // Space is taken now: a write to a mapping that finds the disk full would kill the process.
-    const int error = posix_fallocate(file_, offset, chunk_bytes_);
+    int error = EINTR;
+    while (error == EINTR) error = posix_fallocate(file_, offset, chunk_bytes_);
     if (error != 0) fail(error);
     mapped_.push_back(Map(chunk_bytes_, MAP_SHARED, file_, offset));
     for (int64_t i = chunk_records_; i >= 1; --i) {

@@ -14,7 +14,8 @@ Cohort SampleCohort(const Sampler& sampler, const Population& population, uint64
   SamplingRound sampling{seed, round, population, 0, Rng(seed, {"sample", number}), losses};
   // Less a hair, so that 10 times 1.3 is 13 and not 14.
   const double selected = std::ceil(static_cast<double>(wanted) * options.over_selection - 1e-9);
-  sampling.cohort = std::min(population.clients, static_cast<int64_t>(selected));
+  sampling.cohort =
+      static_cast<int64_t>(std::min(static_cast<double>(population.clients), selected));
   Cohort cohort;
   cohort.clients = sampler.Sample(sampling);
   cohort.selected = static_cast<int64_t>(cohort.clients.size());

@@ -55,6 +55,11 @@ std::vector<CohortMember> FoldOrder(const Partition& partition,
   return members;
 }
 
+std::string WhySkipped(const Aggregator& aggregator, size_t clients) {
+  if (clients == 0) return "nobody arrived";
+  return aggregator.WhyNotCohort(static_cast<int64_t>(clients));
+}
+
 RoundRunner::RoundRunner(const TrainingSetup& setup, const Aggregator& aggregator, WorkerPool& pool,
                          const std::vector<c10::Device>& devices)
     : setup_(setup),
@@ -87,10 +92,7 @@ Aggregate RoundRunner::Run(const ServerState& state, const std::vector<CohortMem
                            ClientStore& store, const RoundHooks& hooks) {
   const auto clients = static_cast<int64_t>(cohort.size());
   const int64_t round = state.round + 1;
-  const std::string refusal = aggregator_.WhyNotCohort(clients);
-  if (!refusal.empty()) {
-    throw ConfigError("aggregator: " + refusal + " (round " + std::to_string(round) + ")");
-  }
+  FLSIM_CHECK(WhySkipped(aggregator_, cohort.size()).empty());
   at::Tensor cohort_gradient;
   if (setup_.strategy->Needs().cohort_gradient) cohort_gradient = CohortGradient(state, cohort);
 

@@ -35,10 +35,11 @@ class RoundRunner {
   RoundRunner(const TrainingSetup& setup, const Aggregator& aggregator, WorkerPool& pool,
               const std::vector<c10::Device>& devices);
 
-  /// Trains the cohort, not empty, from `state` and folds it, in the order of `cohort`. The bits do
-  /// not depend on the number of workers. The cohort's records of `store` are open. Throws what a
-  /// client threw, naming round and client, and InterruptedError soon after `setup.stop` becomes
-  /// true; the state is as it was. The aggregate lends memory until the next round.
+  /// Trains the cohort, for which WhySkipped() has no word, from `state` and folds it, in the order
+  /// of `cohort`. The bits do not depend on the number of workers. The cohort's records of `store`
+  /// are open. Throws what a client threw, naming round and client, and InterruptedError soon after
+  /// `setup.stop` becomes true; the state is as it was. The aggregate lends memory until the next
+  /// round.
   Aggregate Run(const ServerState& state, const std::vector<CohortMember>& cohort,
                 ClientStore& store, const RoundHooks& hooks);
 
@@ -64,6 +65,10 @@ class RoundRunner {
   std::vector<std::unique_ptr<Trainer>> trainers_;
   TreeFold fold_, gradient_fold_;
 };
+
+/// Why a round with such a cohort moves nothing ("nobody arrived", or what the aggregator says), or
+/// "".
+std::string WhySkipped(const Aggregator& aggregator, size_t clients);
 
 /// The cohort in the order of dispatch and fold: most examples first, ties by id.
 std::vector<CohortMember> FoldOrder(const Partition& partition, const std::vector<int64_t>& cohort);

@@ -12,8 +12,9 @@ namespace {
 constexpr int64_t kPassBatch = 256;
 
 [[noreturn]] void Diverged(const ClientTask& task, const char* what, double value) {
-  throw DivergedError("round " + std::to_string(task.round) + ", client " +
-                      std::to_string(task.client) + ": " + what + " is " +
+  const std::string who =
+      task.client < 0 ? "the server's root data" : "client " + std::to_string(task.client);
+  throw DivergedError("round " + std::to_string(task.round) + ", " + who + ": " + what + " is " +
                       (std::isnan(value) ? "NaN" : "infinite") + " after " +
                       std::to_string(task.steps) + (task.steps == 1 ? " step" : " steps") +
                       "; a smaller training.lr or a training.clip_norm may help");
@@ -252,6 +253,7 @@ void Trainer::Step(const ClientTask& task, const LocalRun& run, int64_t step) {
 
 double Trainer::Loss(const ClientTask& task, const at::Tensor& parameters) {
   const Borrowed borrowed(*this, parameters);
+  if (task.buffers.numel() > 0) Copy(replica_->buffers, task.server.buffers);
   double sum = 0;
   for (int64_t first = 0; first < task.examples; first += kPassBatch) {
     CheckStop(task);

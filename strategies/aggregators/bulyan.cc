@@ -26,7 +26,8 @@ class BulyanRule : public GatheredRule {
     template <class V>
     void Visit(V& v) {
       v(num_malicious, "num_malicious",
-        "f, how many of the cohort may be malicious; the cohort needs at least 4 f + 3 clients.",
+        "f, how many of the cohort may be malicious; the cohort needs at least 4 f + 3 clients; "
+        "0 gives the uniform mean.",
         Between(0, 1e6));
       v(selection, "selection",
         "How the n - 2 f candidates are picked: krum, one at a time (the paper); multikrum, the "

@@ -81,7 +81,7 @@ class DncRule : public GatheredRule {
  private:
   int64_t Filtered() const {
     return static_cast<int64_t>(
-        std::ceil(options_.filter_factor * static_cast<double>(options_.num_malicious)));
+        std::ceil(-1e-9 + options_.filter_factor * static_cast<double>(options_.num_malicious)));
   }
 
   Eigen::VectorXd TopDirection(const CohortMatrix& rows, Rng& rng) const {

@@ -92,7 +92,8 @@ class MdaRule : public GatheredRule {
     template <class V>
     void Visit(V& v) {
       v(num_malicious, "num_malicious",
-        "f, how many of the cohort may be malicious, fewer than half; the exact search takes up to "
+        "f, how many of the cohort may be malicious, fewer than half; 0 gives the uniform mean; "
+        "the exact search takes up to "
         "1.47^f steps.",
         Between(0, 40));
     }

@@ -89,6 +89,7 @@ class Mean : public Aggregator {
     return mean;
   }
 
+  bool IsMean() const override { return !gathered_; }
   bool UsesWeights() const override { return by_examples_; }
   std::string WhyNotCohort(int64_t clients) const override {
     return gathered_ ? gathered_->WhyNotCohort(clients) : "";

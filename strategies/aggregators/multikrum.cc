@@ -19,7 +19,8 @@ class MultiKrumRule : public GatheredRule {
     template <class V>
     void Visit(V& v) {
       v(num_malicious, "num_malicious",
-        "f, how many of the cohort may be malicious; the cohort needs at least 2 f + 3 clients.",
+        "f, how many of the cohort may be malicious; the cohort needs at least 2 f + 3 clients; "
+        "0 without num_selected gives the uniform mean.",
         Between(0, 1e6));
       v(num_selected, "num_selected",
         "m, how many updates are averaged; all but num_malicious if absent.", Between(1, 1e6));

@@ -36,6 +36,11 @@ class PowerOfChoice : public Sampler {
   void CheckPopulation(int64_t clients, const std::string& path,
                        Problems& problems) const override {
     options_.CheckPopulation(clients, path, problems);
+    if (options().over_selection > 1) {
+      problems.Add(JoinPath(path, "over_selection"),
+                   "can't be combined with power_of_choice: of more than the cohort those with the "
+                   "highest loss would no longer be chosen; leave it out");
+    }
     if (!options_.candidates) return;
     const auto refuse = [&](const std::string& bound) {
       problems.Add(JoinPath(path, "candidates"),
@@ -76,8 +81,10 @@ class PowerOfChoice : public Sampler {
   Options options_;
 };
 
-FLSIM_REGISTER(Sampler, PowerOfChoice, "power_of_choice",
-               "Of some candidates those with the highest loss (Cho et al., 2022).");
+FLSIM_REGISTER(
+    Sampler, PowerOfChoice, "power_of_choice",
+    "Of some candidates, drawn by size, those with the highest loss (Cho et al., 2022); with the "
+    "mean by uniform weights.");
 
 }  // namespace
 }  // namespace flsim

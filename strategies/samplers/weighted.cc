@@ -30,8 +30,10 @@ class Weighted : public Sampler {
   Options options_;
 };
 
-FLSIM_REGISTER(Sampler, Weighted, "weighted",
-               "A cohort of fixed size, drawn in proportion to examples without replacement.");
+FLSIM_REGISTER(
+    Sampler, Weighted, "weighted",
+    "A cohort of fixed size, drawn in proportion to examples without replacement; with the mean "
+    "by uniform weights, or size counts twice.");
 
 }  // namespace
 }  // namespace flsim

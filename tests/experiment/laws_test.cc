@@ -150,6 +150,32 @@ TEST_CASE(
   CHECK(clipped("zero", 1).state.tensors.empty());
 }
 
+TEST_CASE("local buffers are nothing to a model that has none") {
+  const Json json = SmallRegression();
+  CHECK(SameBits(Model(json), Model(With(json, {{"buffers", "local"}}))));
+}
+
+TEST_CASE("a round whose cohort is too small for the aggregator, or empty, moves nothing") {
+  const TempFolder folder;
+  WriteFileAtomically(folder / "cohorts.json", "[[0, 1, 2, 3, 4], [5, 6], [], [7, 8, 9]]");
+  const Json json =
+      With(SmallRegression(), {{"rounds", 4},
+                               {"strategy", "krum"},
+                               {"sampler", {{"name", "file"}, {"path", folder / "cohorts.json"}}}});
+  const RunResult result = RunIn(folder / "run", json);
+  CHECK(result.summary.status == "completed");
+  const auto rounds = RoundsWithoutTimes(folder / "run");
+  REQUIRE(rounds.size() == 5);
+  CHECK(rounds[2].at("skipped") == "krum with num_malicious 0 needs at least 3 updates, got 2");
+  CHECK(rounds[3].at("skipped") == "nobody arrived");
+  for (const size_t skipped : {size_t{2}, size_t{3}}) {
+    CHECK(rounds[skipped].at("cohort").empty());
+    CHECK(rounds[skipped].at("test_loss") == rounds[1].at("test_loss"));
+    CHECK_FALSE(rounds[skipped].contains("train_loss"));
+  }
+  CHECK(rounds[4].at("test_loss") != rounds[1].at("test_loss"));
+}
+
 TEST_CASE("another seed gives another run, and the same seed the same one") {
   const Json json = SmallRegression();
   CHECK(SameBits(Model(json), Model(json)));

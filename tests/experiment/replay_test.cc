@@ -110,6 +110,28 @@ TEST_CASE("without data nothing is evaluated, and strategies that need none stil
                   DataError);
 }
 
+TEST_CASE("strategies that look at the data refuse updates that were recorded on others") {
+  const Json json = With(SmallRegression(), {{"output.record_updates", true}, {"rounds", 1}});
+  const TempFolder folder;
+  RunIn(folder / "run", json);
+  const Json other = With(json, {{"seed", 2}});
+  for (const char* strategy : {"qfedavg", "mime"}) {
+    CHECK_THAT(ErrorOf<DataError>([&] {
+                 ReplayIn(folder / "run", folder / "out", With(other, {{"strategy", strategy}}));
+               }),
+               Catch::Contains("needs the data of the run"));
+  }
+  CHECK_NOTHROW(ReplayIn(folder / "run", folder / "fedavg", other));
+}
+
+TEST_CASE("a recording that was interrupted is replayed as far as it goes") {
+  const Json json = With(SmallRegression(), {{"output.record_updates", true}, {"rounds", 2}});
+  const TempFolder folder;
+  RunIn(folder / "run", json);
+  std::filesystem::create_directory(folder / "run/round-0003");
+  CHECK(ReplayIn(folder / "run", folder / "out", json) == 2);
+}
+
 TEST_CASE("what is wrong with recorded updates is said with file and line") {
   const Json json = With(SmallRegression(), {{"output.record_updates", true}, {"rounds", 1}});
   const TempFolder folder;
@@ -135,8 +157,8 @@ TEST_CASE("what is wrong with recorded updates is said with file and line") {
              Catch::Contains("has updates of client 77, but the partition of this config has "
                              "clients 0 to 11 only"));
   CHECK(ErrorOf<DataError>([&] { ReplayIn(folder / "no", folder / "out", json); }) ==
-        (folder / "no") + " holds no recorded updates: there is no " + (folder / "no/round-0001") +
-            "; record some with output.record_updates");
+        (folder / "no") + " holds no recorded updates: there is no " +
+            (folder / "no/round-0001/clients.csv") + "; record some with output.record_updates");
 }
 
 }  // namespace

@@ -164,6 +164,42 @@ TEST_CASE("agnostic's weights stay on the simplex, and those with larger losses 
   CHECK(largest > 1.05 / 12);
 }
 
+TEST_CASE("agnostic goes on learning when few of many clients take part") {
+  const TempFolder folder;
+  const Json json =
+      With(SmallRegression(), {{"partition.clients", 60}, {"sampler.cohort", 3}, {"rounds", 60}});
+  const RunResult run = RunIn(folder / "run", WithStrategy(json, "agnostic"));
+  const auto rounds = RoundsWithoutTimes(folder / "run");
+  for (size_t round = 1; round < rounds.size(); ++round)
+    CHECK(rounds[round].at("update_norm").get<double>() > 0);
+  CHECK(rounds.back().at("test_loss") < 0.1 * rounds.front().at("test_loss").get<double>());
+  double sum = 0;
+  const at::Tensor& lambda = run.state.tensors.at("agnostic.lambda");
+  for (int64_t k = 0; k < lambda.numel(); ++k) sum += lambda.const_data_ptr<float>()[k];
+  CHECK(sum == Approx(1).epsilon(1e-5));
+}
+
+TEST_CASE("what an aggregator would make wrong is refused") {
+  const auto problem = [](const Json& json) {
+    return ErrorOf<ConfigError>([&] { Experiment(json, "test.json"); });
+  };
+  const Json everyone = With(SmallRegression(), {{"sampler.cohort", 12}});
+  for (const char* strategy : {"fedexp", "qfedavg", "feddyn"}) {
+    CHECK(problem(With(everyone, {{"strategy", strategy}, {"aggregator", "median"}})) ==
+          "test.json has 1 problem\n  aggregator: strategy " + std::string(strategy) +
+              " makes its server step for the mean of the updates and would be wrong by another "
+              "aggregate; use mean and no pre_aggregation");
+  }
+  CHECK(problem(With(everyone, {{"strategy", "fednova"}, {"aggregator", "fltrust"}})) ==
+        "test.json has 1 problem\n  aggregator: fltrust compares updates with the server's own "
+        "plain training, but strategy fednova scales them or leaves a part out");
+  for (const char* strategy : {"scaffold", "fedprox", "fednova", "ditto"})
+    CHECK(problem(With(everyone, {{"strategy", strategy}, {"aggregator", "median"}})).empty());
+  CHECK(problem(With(everyone, {{"strategy", {{"name", "fednova"}, {"mu", 60}}}})) ==
+        "test.json has 1 problem\n  strategy.mu: must be below 50 with this training.lr and "
+        "momentum, beyond which local steps swing about the global model; got 60");
+}
+
 TEST_CASE("fedexp is fedavg where clients agree or epsilon is huge, and else steps further") {
   const Json json = SmallRegression();
   CHECK(SameBits(Model(WithStrategy(json, {{"name", "fedexp"}, {"epsilon", 1e30}})), Model(json)));
