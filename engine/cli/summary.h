@@ -20,8 +20,8 @@ class History : public RecordSink {
   std::vector<std::pair<int64_t, double>> test_, train_;
 };
 
-/// "cifar10-dirichlet: fedavg, lenet (62,006 parameters, torch backend) on cifar10, 100 rounds, 2
-/// workers"
+/// "cifar10-dirichlet: fedavg + krum, lenet (62,006 parameters, torch backend) on cifar10, 100
+/// rounds, 2 workers"
 std::string Headline(const Experiment& experiment);
 
 /// "50,000 training and 10,000 test examples; 100 clients hold 38 to 1,204 each (dirichlet)"; once

@@ -119,12 +119,6 @@ void Experiment::FitToStrategy(Problems& problems) {
                                 "\"average\" or \"local\"");
   }
   if (aggregator_) FitAggregator(needs, problems);
-  if (*evaluation.held_out > 0 && !evaluated) {
-    problems.Add(
-        "evaluation.held_out",
-        "keeps examples for nobody while evaluation.clients is \"none\"; use \"cohort\" or "
-        "\"all\"");
-  }
   if (*evaluation.fine_tune_epochs > 0 && !evaluated) {
     problems.Add("evaluation.fine_tune_epochs",
                  "has no effect while evaluation.clients is \"none\"; use \"cohort\" or \"all\"");

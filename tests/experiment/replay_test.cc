@@ -15,7 +15,7 @@ int64_t ReplayIn(const std::string& updates, const std::string& out, const Json&
   Experiment experiment(json, "test.json");
   const std::atomic<bool> stop{false};
   return Replay(experiment, updates, out, {}, stop, [&](const std::string& text) {
-    if (note != nullptr) *note = text;
+    if (note != nullptr) *note += text;
   });
 }
 

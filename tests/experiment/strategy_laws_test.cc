@@ -78,8 +78,8 @@ TEST_CASE("fednova's proximal term is fedprox's when clients take equally many s
   for (const double momentum : {0.0, 0.5}) {
     const Json json =
         With(SmallRegression(), {{"training.steps", 7}, {"training.momentum", momentum}});
-    const at::Tensor fedprox = Model(WithStrategy(json, {{"name", "fedprox"}, {"mu", 5.0}}));
-    const at::Tensor fednova = Model(WithStrategy(json, {{"name", "fednova"}, {"mu", 5.0}}));
+    const at::Tensor fedprox = Model(WithStrategy(json, {{"name", "fedprox"}, {"mu", 3.0}}));
+    const at::Tensor fednova = Model(WithStrategy(json, {{"name", "fednova"}, {"mu", 3.0}}));
     CHECK(RelativeDifference(fednova, fedprox) < 1e-5);
     CHECK(RelativeDifference(fednova, Model(json)) > 1e-3);
   }
