@@ -41,6 +41,16 @@ int64_t ConfiguredSteps(const TrainingOptions& options, int64_t examples) {
   return *options.epochs * ((examples + batch - 1) / batch);
 }
 
+/// Adds the local steps that another list of the same clients has.
+void TakeSteps(const std::vector<RecordedClient>& steps, std::vector<RecordedClient>& clients) {
+  for (RecordedClient& client : clients) {
+    const auto same = std::find_if(steps.begin(), steps.end(), [&](const RecordedClient& other) {
+      return other.client == client.client;
+    });
+    if (same != steps.end()) client.steps = same->steps;
+  }
+}
+
 /// The recorded rounds of a folder.
 std::vector<std::vector<RecordedClient>> ReadRounds(const std::string& updates) {
   std::vector<std::vector<RecordedClient>> rounds;
@@ -48,6 +58,8 @@ std::vector<std::vector<RecordedClient>> ReadRounds(const std::string& updates) 
   const auto csv = [&](int64_t round) { return RoundFolder(updates, round) + "/clients.csv"; };
   for (int64_t round = 1; std::filesystem::exists(csv(round)); ++round) {
     rounds.push_back(ReadClientsCsv(csv(round)));
+    const std::string steps = RoundFolder(updates, round) + "/steps.csv";
+    if (std::filesystem::exists(steps)) TakeSteps(ReadClientsCsv(steps), rounds.back());
   }
   if (rounds.empty()) {
     throw DataError(updates + " holds no recorded updates: there is no " + csv(1) +

@@ -10,7 +10,7 @@
 
 namespace flsim {
 
-/// One recorded client: a line of clients.csv.
+/// One recorded client: a line of clients.csv, and of steps.csv where there is one.
 struct RecordedClient {
   int64_t client = 0;
   int64_t examples = 0;
@@ -18,8 +18,9 @@ struct RecordedClient {
   std::optional<int64_t> steps;
 };
 
-/// Reads clients.csv: a header with the columns client and num_examples, and train_loss and steps
-/// where they are known; further columns are passed over. Throws DataError naming file and line.
+/// Reads clients.csv or steps.csv: a header with the columns client and num_examples, and
+/// train_loss and steps where they are known; further columns are passed over. Throws DataError
+/// naming file and line.
 std::vector<RecordedClient> ReadClientsCsv(const std::string& path);
 
 /// Takes the recorded models of `updates` (see UpdateRecorder) in place of local training, round by

@@ -46,12 +46,15 @@ void UpdateRecorder::Client(const ClientTask& task, const Update& update) const 
 }
 
 void UpdateRecorder::FinishRound(int64_t round, const std::vector<ClientReport>& clients) const {
-  std::string csv = "client,num_examples,train_loss,steps\n";
+  std::string csv = "client,num_examples,train_loss\n";
+  std::string steps = "client,num_examples,steps\n";
   for (const ClientReport& client : clients) {
-    csv += std::to_string(client.client) + "," + std::to_string(client.examples) + "," +
-           Json(client.loss_sum / static_cast<double>(client.examples_seen)).dump() + "," +
-           std::to_string(client.steps) + "\n";
+    const std::string who = std::to_string(client.client) + "," + std::to_string(client.examples);
+    const double loss = client.loss_sum / static_cast<double>(client.examples_seen);
+    csv += who + "," + Json(loss).dump() + "\n";
+    steps += who + "," + std::to_string(client.steps) + "\n";
   }
+  WriteFileAtomically(RoundFolder(folder_, round) + "/steps.csv", steps);
   WriteFileAtomically(RoundFolder(folder_, round) + "/clients.csv", csv);
 }
 

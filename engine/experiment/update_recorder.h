@@ -15,7 +15,8 @@ std::string ClientFile(const std::string& folder, int64_t round, int64_t client)
 
 /// Writes FOLDER/global-0000.safetensors (the initial model), FOLDER/global-0001.safetensors ...
 /// (the model after each round), FOLDER/round-0001/client-0007.safetensors and
-/// FOLDER/round-0001/clients.csv (client,num_examples,train_loss,steps, in the order of the fold).
+/// FOLDER/round-0001/clients.csv (client,num_examples,train_loss, in the order of the fold), with
+/// the clients' local steps beside it in steps.csv.
 class UpdateRecorder {
  public:
   UpdateRecorder(std::string folder, const Network& network)

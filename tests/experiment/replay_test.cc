@@ -86,6 +86,7 @@ TEST_CASE("updates of another tool are taken: no steps, no losses, and no data o
       csv += std::to_string(client.client) + "," + std::to_string(client.examples) + "\r\n";
     }
     WriteFileAtomically(folder / ("run/" + std::string(round) + "/clients.csv"), csv);
+    std::filesystem::remove(folder / ("run/" + std::string(round) + "/steps.csv"));
   }
   // fednova derives the steps from the config's epochs and batch size.
   for (const char* strategy : {"fedavg", "fednova"}) {
