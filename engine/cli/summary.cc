@@ -20,6 +20,7 @@ std::string Format(const char* format, double value) {
 std::string ShowMetrics(const Json& metrics) {
   std::string text;
   for (const auto& [key, label] : {std::pair{"test_accuracy", "test accuracy"},
+                                   {"client_accuracy_mean", "mean client accuracy"},
                                    {"test_r2", "test R2"},
                                    {"test_loss", "test loss"},
                                    {"train_loss", "train loss"}}) {

@@ -61,6 +61,10 @@ Json ToJson(const RoundRecord& record) {
 Json MetricsJson(const RoundRecord& record) {
   Json json = {{"round", record.round}};
   AddMetrics(json, record);
+  if (record.clients) {
+    json["client_loss_mean"] = record.clients->loss.mean;
+    if (record.clients->accuracy) json["client_accuracy_mean"] = record.clients->accuracy->mean;
+  }
   return json;
 }
 

@@ -51,7 +51,7 @@ TEST_CASE("every shipped config, cut short, comes to what was approved") {
     for (const auto& metric : metrics.items()) {
       // Kernels of other instruction sets round otherwise; an accuracy may then differ by an
       // example or two of 100.
-      const bool is_accuracy = metric.key() == "test_accuracy";
+      const bool is_accuracy = metric.key().find("accuracy") != std::string::npos;
       const double expected = approved.at(name).at(metric.key()).get<double>();
       INFO(metric.key());
       CHECK(metric.value().get<double>() ==
