@@ -15,6 +15,7 @@
 #include <cmath>
 
 #include "engine/core/vector_ops.h"
+#include "strategies/local_sgd.h"
 #include "strategies/strategy.h"
 
 namespace flsim {
@@ -43,17 +44,11 @@ class Apfl : public Strategy {
   };
   Apfl(const Options& options, const Context& context)
       : options_(options), training_(context.training), size_(context.parameters->size()) {
-    if (training_.optimizer != "sgd") {
+    RequireSgd(training_, "apfl", "its two models take steps of sgd; got " + training_.optimizer);
+    if (context.buffers > 0) {
       throw ConfigError(
-          "training.optimizer: apfl needs sgd: its two models take steps of sgd; got " +
-          training_.optimizer);
-    }
-    for (const ParameterSlot& slot : context.parameters->slots()) {
-      if (slot.layer == "batch_norm") {
-        throw ConfigError(
-            "model: apfl mixes the parameters of two models, and there is no mixture of the "
-            "running statistics of batch_norm; use group_norm");
-      }
+          "model: apfl mixes the parameters of two models, and there is no mixture of the running "
+          "statistics of batch_norm; use group_norm");
     }
   }
 

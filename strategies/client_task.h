@@ -117,6 +117,17 @@ struct Aggregate {
   double share = 0;
   double lr = 0;               ///< of the clients
   at::Tensor cohort_gradient;  ///< see ClientTask
+
+  /// The mean over the clients of what `of` says of each, with the weights of the aggregate.
+  template <class Of>
+  double Mean(const Of& of) const {
+    double sum = 0, weights = 0;
+    for (const ClientReport& client : clients) {
+      sum += client.weight * of(client);
+      weights += client.weight;
+    }
+    return sum / weights;
+  }
 };
 
 }  // namespace flsim

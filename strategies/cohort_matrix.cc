@@ -160,6 +160,10 @@ void CohortMatrix::MeanOf(const std::vector<int64_t>& indices, const at::Tensor&
   WeightedSum(shares, out);
 }
 
+void CohortMatrix::Mean(const at::Tensor& out) const {
+  WeightedSum(std::vector<double>(rows.size(), 1 / static_cast<double>(n())), out);
+}
+
 void CohortMatrix::Mix(const std::vector<std::vector<int64_t>>& neighbours) {
   const int64_t count = n();
   Pointers(rows, columns());

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 namespace flsim {
@@ -61,10 +62,24 @@ struct CohortMatrix {
   }
   /// out [P + B] = the mean of the rows of these indices.
   void MeanOf(const std::vector<int64_t>& indices, const at::Tensor& out) const;
+  /// out [P + B] = the mean of all rows.
+  void Mean(const at::Tensor& out) const;
 
   /// Replaces each row i by the mean of the rows neighbours[i], all lists being of the same length;
   /// sums in double precision. O(n P) for each neighbour; no copy but of a few columns.
   void Mix(const std::vector<std::vector<int64_t>>& neighbours);
 };
+
+/// "krum with num_malicious 2 needs at least 7 updates, got 5"; "" if there are enough.
+inline std::string NeedsUpdates(const std::string& rule, int64_t needed, int64_t rows) {
+  if (rows >= needed) return "";
+  return rule + " needs at least " + std::to_string(needed) + " updates, got " +
+         std::to_string(rows);
+}
+/// The same of a rule that `num_malicious` updates may try to mislead.
+inline std::string NeedsUpdates(const std::string& rule, int64_t num_malicious, int64_t needed,
+                                int64_t rows) {
+  return NeedsUpdates(rule + " with num_malicious " + std::to_string(num_malicious), needed, rows);
+}
 
 }  // namespace flsim

@@ -13,16 +13,6 @@
 namespace flsim {
 namespace {
 
-/// Elements of the buffers: a batch_norm layer has a mean and a variance where it has a weight and
-/// a bias.
-int64_t BufferSize(const ParameterLayout& layout) {
-  int64_t size = 0;
-  for (const ParameterSlot& slot : layout.slots()) {
-    if (slot.layer == "batch_norm") size += slot.size;
-  }
-  return size;
-}
-
 class Ditto : public Strategy {
  public:
   struct Options {
@@ -38,9 +28,7 @@ class Ditto : public Strategy {
     }
   };
   Ditto(const Options& options, const Context& context)
-      : options_(options),
-        parameters_(context.parameters->size()),
-        buffers_(BufferSize(*context.parameters)) {}
+      : options_(options), parameters_(context.parameters->size()), buffers_(context.buffers) {}
 
   StrategyNeeds Needs() const override {
     StrategyNeeds needs;

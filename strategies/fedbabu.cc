@@ -18,10 +18,7 @@ class FedBabu : public Strategy {
   FedBabu(const Options& options, const Context& context) : head_(*context.parameters, options) {}
 
   StrategyNeeds Needs() const override {
-    StrategyNeeds needs;
-    needs.personal = true;
-    needs.parameters_kept = head_.size;
-    needs.scales_update = true;
+    StrategyNeeds needs = head_.Needs();
     needs.fine_tune_epochs = 5;
     return needs;
   }

@@ -29,10 +29,7 @@ class FedBn : public Strategy {
   }
 
   StrategyNeeds Needs() const override {
-    StrategyNeeds needs;
-    needs.personal = true;
-    needs.parameters_kept = norms_.size;
-    needs.scales_update = true;
+    StrategyNeeds needs = norms_.Needs();
     needs.local_buffers = true;
     return needs;
   }

@@ -16,7 +16,7 @@
 // the authors weigh by scaling alpha and c with n_i. Without c and c_i this is FedDyn.
 #include "engine/core/error.h"
 #include "engine/core/vector_ops.h"
-#include "strategies/step_sum.h"
+#include "strategies/local_sgd.h"
 #include "strategies/strategy.h"
 
 namespace flsim {
@@ -36,12 +36,7 @@ class FedDc : public Strategy {
   };
   FedDc(const Options& options, const Context& context)
       : alpha_(options.alpha), training_(context.training), parameters_(context.parameters) {
-    if (context.training.optimizer != "sgd") {
-      throw ConfigError(
-          "training.optimizer: feddc needs sgd: it corrects each step by gradients of earlier "
-          "rounds, which " +
-          context.training.optimizer + " would rescale");
-    }
+    RequireSgd(training_, "feddc", RescalesCorrections(training_));
   }
 
   StrategyNeeds Needs() const override {
@@ -70,8 +65,7 @@ class FedDc : public Strategy {
   void Finish(ClientTask& task, Update& update) const override {
     AddScaled(task.state[0], -1, update.delta);
     const at::Tensor& change = task.local.Scratch(0);  // c_i+ - c_i
-    SetScaled(change, 1 / (StepSum(training_, task.steps, task.lr) * task.lr), update.delta);
-    AddScaled(change, -1, task.server.tensors.at(kC));
+    ControlVariateChange(training_, task, update.delta, task.server.tensors.at(kC), change);
     AddScaled(task.state[1], 1, change);
     Scale(change, static_cast<double>(task.examples));
     update.extras.push_back(change);

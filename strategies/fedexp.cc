@@ -39,13 +39,10 @@ class FedExp : public Strategy {
 
   void UpdateServer(ServerState& state, Aggregate& aggregate,
                     const ServerOptimizer& optimizer) const override {
-    double sum = 0, weights = 0;
-    for (const ClientReport& client : aggregate.clients) {
-      sum += client.weight * client.squared_norm;
-      weights += client.weight;
-    }
+    const double mean =
+        aggregate.Mean([](const ClientReport& client) { return client.squared_norm; });
     const double twice = 2 * (aggregate.squared_norm + epsilon_);
-    if (twice > 0) Scale(aggregate.delta, std::max(1.0, sum / weights / twice));
+    if (twice > 0) Scale(aggregate.delta, std::max(1.0, mean / twice));
     optimizer.Step(state, aggregate.delta);
   }
 

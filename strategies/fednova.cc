@@ -4,7 +4,7 @@
 //   w <- w0 - tau_eff sum_i p_i delta_i / ||a_i||_1,      tau_eff = sum_i p_i ||a_i||_1
 //   delta_i    update.delta (lr G_i a_i in the paper)
 //   p_i        the aggregator's weights, summing to 1
-//   ||a_i||_1  how far the client's local steps carry: strategies/step_sum.h
+//   ||a_i||_1  how far the client's local steps carry: strategies/local_sgd.h
 // Clients that take the same number of steps make it FedAvg (with mu, FedProx) to rounding.
 //
 // Where readings differ: our local optimizer adds the proximal term before momentum; the authors'
@@ -15,7 +15,7 @@
 
 #include "engine/core/error.h"
 #include "engine/core/vector_ops.h"
-#include "strategies/step_sum.h"
+#include "strategies/local_sgd.h"
 #include "strategies/strategy.h"
 
 namespace flsim {
@@ -32,11 +32,9 @@ class FedNova : public Strategy {
   };
   FedNova(const Options& options, const Context& context)
       : mu_(options.mu), training_(context.training) {
-    if (context.training.optimizer != "sgd") {
-      throw ConfigError("training.optimizer: fednova needs sgd: how far a step of " +
-                        context.training.optimizer +
-                        " carries does not grow with its gradient, so updates can't be normalized");
-    }
+    RequireSgd(training_, "fednova",
+               "how far a step of " + training_.optimizer +
+                   " carries does not grow with its gradient, so updates can't be normalized");
     // Below this the displacement by a constant gradient only grows; above it swings, through 0.
     const double lr = context.training.lr, root = 1 - std::sqrt(context.training.momentum);
     if (mu_ > 0 && mu_ * lr >= root * root) {
@@ -66,12 +64,9 @@ class FedNova : public Strategy {
 
   void UpdateServer(ServerState& state, Aggregate& aggregate,
                     const ServerOptimizer& optimizer) const override {
-    double sum = 0, weights = 0;
-    for (const ClientReport& client : aggregate.clients) {
-      sum += client.weight * client.scalars.at(0);
-      weights += client.weight;
-    }
-    Scale(aggregate.delta, sum / weights);  // tau_eff
+    const double tau_eff =
+        aggregate.Mean([](const ClientReport& client) { return client.scalars.at(0); });
+    Scale(aggregate.delta, tau_eff);
     optimizer.Step(state, aggregate.delta);
   }
 

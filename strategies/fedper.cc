@@ -15,13 +15,7 @@ class FedPer : public Strategy {
   using Options = LocalOptions;
   FedPer(const Options& options, const Context& context) : head_(*context.parameters, options) {}
 
-  StrategyNeeds Needs() const override {
-    StrategyNeeds needs;
-    needs.personal = true;
-    needs.parameters_kept = head_.size;
-    needs.scales_update = true;
-    return needs;
-  }
+  StrategyNeeds Needs() const override { return head_.Needs(); }
   std::vector<int64_t> ClientState() const override { return {head_.size}; }
 
   void Start(ClientTask& task) const override { head_.Start(task); }

@@ -28,13 +28,7 @@ class FedRep : public Strategy {
   FedRep(const Options& options, const Context& context)
       : head_epochs_(options.head_epochs), head_(*context.parameters, options) {}
 
-  StrategyNeeds Needs() const override {
-    StrategyNeeds needs;
-    needs.personal = true;
-    needs.parameters_kept = head_.size;
-    needs.scales_update = true;
-    return needs;
-  }
+  StrategyNeeds Needs() const override { return head_.Needs(); }
   std::vector<int64_t> ClientState() const override { return {head_.size}; }
 
   void Start(ClientTask& task) const override { head_.Start(task); }

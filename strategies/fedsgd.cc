@@ -9,6 +9,7 @@
 
 #include "engine/core/error.h"
 #include "engine/core/vector_ops.h"
+#include "strategies/local_sgd.h"
 #include "strategies/strategy.h"
 
 namespace flsim {
@@ -23,14 +24,11 @@ class FedSgd : public Strategy {
   FedSgd(const Options&, const Context& context)
       : weight_decay_(context.training.weight_decay), clip_norm_(context.training.clip_norm) {
     const TrainingOptions& training = context.training;
-    if (training.optimizer != "sgd")
-      throw ConfigError("training.optimizer: fedsgd needs sgd: its one step is along the gradient");
-    for (const ParameterSlot& slot : context.parameters->slots()) {
-      if (slot.layer == "batch_norm") {
-        throw ConfigError(
-            "model: fedsgd takes no local steps, of which batch_norm takes its running statistics; "
-            "use group_norm");
-      }
+    RequireSgd(training, "fedsgd", "its one step is along the gradient");
+    if (context.buffers > 0) {
+      throw ConfigError(
+          "model: fedsgd takes no local steps, of which batch_norm takes its running statistics; "
+          "use group_norm");
     }
     if (training.epochs.value_or(1) > 1)
       throw ConfigError("training.epochs: fedsgd takes one step a round, so must be 1, got " +

@@ -57,6 +57,14 @@ LocalParameters::LocalParameters(const ParameterLayout& layout, const LocalOptio
   CheckNames(layout, options.local);
 }
 
+StrategyNeeds LocalParameters::Needs() const {
+  StrategyNeeds needs;
+  needs.personal = true;
+  needs.parameters_kept = size;
+  needs.scales_update = true;
+  return needs;
+}
+
 void LocalParameters::Save(const at::Tensor& parameters, const at::Tensor& kept) const {
   int64_t at = 0;
   for (const ParameterRange& range : local) {

@@ -36,6 +36,9 @@ struct LocalParameters {
   /// As the options say. Throws ConfigError naming strategy.local, with every unknown name.
   LocalParameters(const ParameterLayout& layout, const LocalOptions& options);
 
+  /// Of a strategy whose clients keep the local part: their models differ, and are sent without it.
+  StrategyNeeds Needs() const;
+
   /// The local part of `parameters` [P] goes to `kept` [size].
   void Save(const at::Tensor& parameters, const at::Tensor& kept) const;
   /// The local part of `parameters` [P] becomes `kept` [size].

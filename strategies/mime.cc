@@ -14,6 +14,7 @@
 // m starts at 0 and, as in the paper, is not corrected for it.
 #include "engine/core/error.h"
 #include "engine/core/vector_ops.h"
+#include "strategies/local_sgd.h"
 #include "strategies/strategy.h"
 
 namespace flsim {
@@ -35,10 +36,8 @@ class MimeSgdm : public Strategy {
   MimeSgdm(const Options& options, const Context& context)
       : beta_(options.beta), weight_decay_(context.training.weight_decay) {
     const std::string name = kLite ? "mimelite" : "mime";
-    if (context.training.optimizer != "sgd") {
-      throw ConfigError("training.optimizer: " + name +
-                        " needs sgd: it brings its own optimizer, sgd with the server's momentum");
-    }
+    RequireSgd(context.training, name,
+               "it brings its own optimizer, sgd with the server's momentum");
     if (context.training.momentum != 0) {
       throw ConfigError("training.momentum: " + name +
                         " brings its own momentum (strategy.beta), so must be 0, got " +

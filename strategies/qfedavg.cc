@@ -54,12 +54,9 @@ class QFedAvg : public Strategy {
 
   void UpdateServer(ServerState& state, Aggregate& aggregate,
                     const ServerOptimizer& optimizer) const override {
-    double sum = 0, weights = 0;
-    for (const ClientReport& client : aggregate.clients) {
-      sum += client.weight * client.scalars.at(0);
-      weights += client.weight;
-    }
-    Scale(aggregate.delta, weights / sum);
+    const double h =
+        aggregate.Mean([](const ClientReport& client) { return client.scalars.at(0); });
+    Scale(aggregate.delta, 1 / h);
     optimizer.Step(state, aggregate.delta);
   }
 

@@ -17,7 +17,7 @@
 // gradient, and option II then recovers the clipped mean.
 #include "engine/core/error.h"
 #include "engine/core/vector_ops.h"
-#include "strategies/step_sum.h"
+#include "strategies/local_sgd.h"
 #include "strategies/strategy.h"
 
 namespace flsim {
@@ -39,12 +39,7 @@ class Scaffold : public Strategy {
   };
   Scaffold(const Options& options, const Context& context)
       : option_(options.option), training_(context.training), parameters_(context.parameters) {
-    if (context.training.optimizer != "sgd") {
-      throw ConfigError(
-          "training.optimizer: scaffold needs sgd: it corrects each step by gradients of earlier "
-          "rounds, which " +
-          context.training.optimizer + " would rescale");
-    }
+    RequireSgd(training_, "scaffold", RescalesCorrections(training_));
   }
 
   StrategyNeeds Needs() const override {
@@ -71,8 +66,7 @@ class Scaffold : public Strategy {
       task.local.FullGradient(task, task.server.parameters, change);
       AddScaled(change, -1, c_i);
     } else {
-      SetScaled(change, 1 / (StepSum(training_, task.steps, task.lr) * task.lr), update.delta);
-      AddScaled(change, -1, task.server.tensors.at(kC));
+      ControlVariateChange(training_, task, update.delta, task.server.tensors.at(kC), change);
     }
     AddScaled(c_i, 1, change);
     update.extras.push_back(change);

@@ -41,11 +41,4 @@ struct ScheduleOptions {
   }
 };
 
-/// 0 < value <= 1.
-inline Accepts PositiveUpToOne() {
-  Accepts accepts = GreaterThan(0);
-  accepts.max = 1;
-  return accepts;
-}
-
 }  // namespace flsim

@@ -52,6 +52,7 @@ class Strategy {
   static constexpr const char* kKind = "strategy";
   struct Context {
     const ParameterLayout* parameters = nullptr;  ///< outlives the strategy
+    int64_t buffers = 0;                          ///< B, above 0 for models with batch_norm
     TrainingOptions training;
   };
   virtual ~Strategy() = default;

@@ -1,6 +1,7 @@
 // The options of local training.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -17,6 +18,17 @@ struct TrainingOptions {
   std::string optimizer = "sgd";
   double lr_decay = 1, clip_norm = 0;
   Choice<Schedule> lr_schedule{"constant"};
+
+  /// Examples of a local step of a client with so many examples, but for an epoch's last.
+  int64_t BatchOf(int64_t examples) const {
+    return batch_size == 0 ? examples : std::min(batch_size, examples);
+  }
+  /// Its steps per epoch.
+  int64_t BatchesOf(int64_t examples) const {
+    return (examples + BatchOf(examples) - 1) / BatchOf(examples);
+  }
+  /// Its steps per round.
+  int64_t StepsOf(int64_t examples) const { return steps ? *steps : *epochs * BatchesOf(examples); }
 
   template <class V>
   void Visit(V& v) {
@@ -37,11 +49,7 @@ struct TrainingOptions {
     v(optimizer, "optimizer",
       "Local optimizer; its state starts fresh each round. adam: betas 0.9, 0.999, epsilon 1e-8.",
       OneOf({"sgd", "adam"}));
-    v(lr_decay, "lr_decay", "The learning rate of round r is lr * lr_decay^(r - 1).", [] {
-      Accepts accepts = GreaterThan(0);
-      accepts.max = 1;
-      return accepts;
-    }());
+    v(lr_decay, "lr_decay", "The learning rate of round r is lr * lr_decay^(r - 1).", UpTo(0, 1));
     v(lr_schedule, "lr_schedule", "How the client learning rate changes from round to round.");
     v(clip_norm, "clip_norm",
       "Scales a gradient down to this norm if it is longer; 0 leaves gradients as they are.",

@@ -55,6 +55,20 @@ std::string ShowCoefficients(const Experiment& experiment, const ServerState& st
   return text + line;
 }
 
+/// "fedavg + krum + adam": the strategy and the axes that are not what FedAvg has.
+std::string AlgorithmText(const ExperimentConfig& config) {
+  std::string text = config.strategy.name;
+  for (const Choice<PreAggregation>& choice : config.pre_aggregation) text += " + " + choice.name;
+  if (config.aggregator.name != "mean") text += " + " + config.aggregator.name;
+  const Json& optimizer = config.server_optimizer.resolved;
+  if (config.server_optimizer.name != "sgd") {
+    text += " + " + config.server_optimizer.name;
+  } else if (optimizer.at("momentum") != 0) {
+    text += " + server momentum " + Json(optimizer.at("momentum")).dump();
+  }
+  return text;
+}
+
 }  // namespace
 
 void History::Round(const RoundRecord& record) {
@@ -73,24 +87,6 @@ std::string ShowInteger(int64_t value) {
   }
   return digits;
 }
-
-namespace {
-
-/// "fedavg + krum + adam": the strategy and the axes that are not what FedAvg has.
-std::string AlgorithmText(const ExperimentConfig& config) {
-  std::string text = config.strategy.name;
-  for (const Choice<PreAggregation>& choice : config.pre_aggregation) text += " + " + choice.name;
-  if (config.aggregator.name != "mean") text += " + " + config.aggregator.name;
-  const Json& optimizer = config.server_optimizer.resolved;
-  if (config.server_optimizer.name != "sgd") {
-    text += " + " + config.server_optimizer.name;
-  } else if (optimizer.at("momentum") != 0) {
-    text += " + server momentum " + Json(optimizer.at("momentum")).dump();
-  }
-  return text;
-}
-
-}  // namespace
 
 std::string Headline(const Experiment& experiment) {
   const ExperimentConfig& config = experiment.config();

@@ -71,6 +71,12 @@ Accepts FromBelow(double min, double max) {
   return accepts;
 }
 
+Accepts UpTo(double min, double max) {
+  Accepts accepts = Between(min, max);
+  accepts.exclusive_min = true;
+  return accepts;
+}
+
 Accepts Inside(double min, double max) {
   Accepts accepts = FromBelow(min, max);
   accepts.exclusive_min = true;

@@ -63,6 +63,8 @@ Accepts GreaterThan(double min);
 Accepts Between(double min, double max);
 /// min <= value < max.
 Accepts FromBelow(double min, double max);
+/// min < value <= max.
+Accepts UpTo(double min, double max);
 /// min < value < max.
 Accepts Inside(double min, double max);
 Accepts OneOf(std::vector<std::string> names);

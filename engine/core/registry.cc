@@ -5,6 +5,18 @@
 
 namespace flsim {
 
+namespace {
+
+std::vector<std::string> NamesAndAliases(const std::string& kind_name) {
+  const Kind& kind = Kinds().at(kind_name);
+  std::vector<std::string> names = kind.names();
+  for (const Alias& alias : kind.aliases) names.push_back(alias.name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
 std::map<std::string, Kind>& Kinds() {
   static std::map<std::string, Kind> kinds;
   return kinds;
@@ -27,18 +39,6 @@ const Alias* FindAlias(const std::string& kind, const std::string& name) {
   }
   return nullptr;
 }
-
-namespace {
-
-std::vector<std::string> NamesAndAliases(const std::string& kind_name) {
-  const Kind& kind = Kinds().at(kind_name);
-  std::vector<std::string> names = kind.names();
-  for (const Alias& alias : kind.aliases) names.push_back(alias.name);
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-}  // namespace
 
 std::string KnownNames(const std::string& kind) { return JoinNames(NamesAndAliases(kind)); }
 

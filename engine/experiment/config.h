@@ -21,6 +21,12 @@ struct EvaluationOptions {
   std::optional<std::string> clients;
   std::optional<double> held_out;
   std::optional<int64_t> fine_tune_epochs;
+
+  /// Whether the model is evaluated after this round, of `rounds` in all.
+  bool Due(int64_t round, int64_t rounds) const {
+    return round == rounds || (every > 0 && round % every == 0);
+  }
+
   template <class V>
   void Visit(V& v) {
     v(every, "every",

@@ -68,7 +68,8 @@ void Experiment::BuildAlgorithm(Problems& problems) {
   }
   if (config_.strategy.make) {
     Collect(problems, [&] {
-      strategy_ = config_.strategy.Make({&network_->parameters, config_.training});
+      strategy_ = config_.strategy.Make(
+          {&network_->parameters, network_->buffers.size(), config_.training});
     });
   }
   if (config_.server_optimizer.make) {
@@ -82,9 +83,10 @@ void Experiment::BuildAlgorithm(Problems& problems) {
   context.buffers = network_->buffers.size();
   for (const Choice<PreAggregation>& choice : config_.pre_aggregation) {
     if (!choice.make) return;
-    Collect(problems, [&] { pre_aggregations_.push_back(choice.Make({})); });
-    if (!pre_aggregations_.empty())
+    Collect(problems, [&] {
+      pre_aggregations_.push_back(choice.Make({}));
       context.pre_aggregations.push_back(pre_aggregations_.back().get());
+    });
   }
   if (config_.aggregator.make) {
     Collect(problems, [&] { aggregator_ = config_.aggregator.Make(context); });

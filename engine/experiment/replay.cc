@@ -34,20 +34,13 @@ bool ParseNumber(const std::string& text, T& out) {
   return result.ec == std::errc() && result.ptr == end;
 }
 
-/// Local steps of a client whose number was not recorded: those that the config asks for.
-int64_t ConfiguredSteps(const TrainingOptions& options, int64_t examples) {
-  if (options.steps) return *options.steps;
-  const int64_t batch = options.batch_size == 0 ? examples : std::min(options.batch_size, examples);
-  return *options.epochs * ((examples + batch - 1) / batch);
-}
-
 /// Adds the local steps that another list of the same clients has.
 void TakeSteps(const std::vector<RecordedClient>& steps, std::vector<RecordedClient>& clients) {
+  std::map<int64_t, std::optional<int64_t>> of;
+  for (const RecordedClient& client : steps) of[client.client] = client.steps;
   for (RecordedClient& client : clients) {
-    const auto same = std::find_if(steps.begin(), steps.end(), [&](const RecordedClient& other) {
-      return other.client == client.client;
-    });
-    if (same != steps.end()) client.steps = same->steps;
+    const auto known = of.find(client.client);
+    if (known != of.end()) client.steps = known->second;
   }
 }
 
@@ -132,11 +125,10 @@ void TakeRecorded(const Network& network, const std::string& file, const Recorde
   LoadParameters(network, file, parameters, buffers);
   Copy(task.parameters, parameters);
   if (buffers.numel() > 0) Copy(task.buffers, buffers);
-  task.steps = recorded.steps.value_or(ConfiguredSteps(options, task.examples));
-  const int64_t batch =
-      options.batch_size == 0 ? task.examples : std::min(options.batch_size, task.examples);
-  const int64_t batches = (task.examples + batch - 1) / batch;
-  task.examples_seen = task.steps / batches * task.examples + task.steps % batches * batch;
+  task.steps = recorded.steps.value_or(options.StepsOf(task.examples));
+  const int64_t batches = options.BatchesOf(task.examples);
+  task.examples_seen =
+      task.steps / batches * task.examples + task.steps % batches * options.BatchOf(task.examples);
   task.loss_sum = recorded.train_loss.value_or(0) * static_cast<double>(task.examples_seen);
 }
 
@@ -230,9 +222,8 @@ int64_t Replay(Experiment& experiment, const std::string& updates, const std::st
   ServerState state = experiment.InitialState(GlobalFile(updates, 0));
   std::ofstream lines(out + "/rounds.jsonl", std::ios::trunc);
   const auto report = [&](RoundRecord record) {
-    const bool due = config.evaluation.every > 0 && record.round % config.evaluation.every == 0;
-    const bool last = record.round == static_cast<int64_t>(rounds.size());
-    if (evaluator && (due || last)) record.test = evaluator->Test(state);
+    const bool due = config.evaluation.Due(record.round, static_cast<int64_t>(rounds.size()));
+    if (evaluator && due) record.test = evaluator->Test(state);
     recorder.Global(state);
     lines << ToJson(record).dump() << std::endl;
     if (!lines) throw DataError("can't write " + out + "/rounds.jsonl");
@@ -265,10 +256,6 @@ int64_t Replay(Experiment& experiment, const std::string& updates, const std::st
     }
     store.Commit();
     state.round = record.round;
-    if (!std::isfinite(SquaredNorm(state.parameters))) {
-      throw DivergedError("round " + std::to_string(record.round) +
-                          ": the global model is not finite");
-    }
     std::sort(record.cohort.begin(), record.cohort.end());
     report(record);
   }

@@ -198,16 +198,7 @@ class Running {
     progress_.wall_s += record.wall_s;
     progress_.train_wall_s += record.wall_s;
     progress_.examples += record.examples;
-    if (!std::isfinite(SquaredNorm(state_.parameters)))
-      Diverged(record.round, "the global model is");
-    const bool last = record.round == config.rounds;
-    if (last || (config.evaluation.every > 0 && record.round % config.evaluation.every == 0))
-      Evaluate(record, record.cohort);
-  }
-
-  [[noreturn]] static void Diverged(int64_t round, const std::string& what) {
-    throw DivergedError("round " + std::to_string(round) + ": " + what +
-                        " not finite; a smaller training.lr or server_optimizer.lr may help");
+    if (config.evaluation.Due(record.round, config.rounds)) Evaluate(record, record.cohort);
   }
 
   void CountBytes(const Aggregate& aggregate, int64_t selected, RoundRecord& record) const {
@@ -226,8 +217,11 @@ class Running {
   void Evaluate(RoundRecord& record, const std::vector<int64_t>& cohort) {
     const Stopwatch wall;
     record.test = evaluator_.Test(state_);
-    if (record.test && !std::isfinite(record.test->loss))
-      Diverged(record.round, "the test loss is");
+    if (record.test && !std::isfinite(record.test->loss)) {
+      throw DivergedError("round " + std::to_string(record.round) +
+                          ": the test loss is not finite; a smaller training.lr or "
+                          "server_optimizer.lr may help");
+    }
     const std::string& whose = *experiment_.config().evaluation.clients;
     if (whose == "cohort" && !cohort.empty()) {
       record.clients = evaluator_.Clients(state_, cohort, store_);

@@ -3,6 +3,7 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <cmath>
 #include <new>
 
 #include "engine/core/vector_ops.h"
@@ -149,6 +150,11 @@ void RoundRunner::Apply(ServerState& state, Aggregate& aggregate,
   }
   setup_.strategy->UpdateServer(state, aggregate, optimizer);
   if (state.buffers.numel() > 0) Copy(state.buffers, aggregate.buffers);
+  if (!std::isfinite(SquaredNorm(state.parameters))) {
+    throw DivergedError("round " + std::to_string(state.round + 1) +
+                        ": the global model is not finite; a smaller training.lr or "
+                        "server_optimizer.lr may help");
+  }
 }
 
 at::Tensor RoundRunner::CohortGradient(const ServerState& state,
@@ -161,10 +167,7 @@ at::Tensor RoundRunner::CohortGradient(const ServerState& state,
   const auto work = [&](Trainer& trainer, FoldPart& part, int64_t i) {
     const CohortMember& member = cohort[static_cast<size_t>(i)];
     try {
-      ClientTask task(state, trainer);
-      task.client = member.client;
-      task.round = state.round + 1;
-      task.examples = member.examples;
+      const ClientTask task = trainer.TaskOf(state, member, state.round + 1);
       Update update;
       update.extras.push_back(trainer.Scratch(0));
       trainer.FullGradient(task, state.parameters, update.extras[0]);

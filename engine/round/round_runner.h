@@ -44,7 +44,7 @@ class RoundRunner {
                 ClientStore& store, const RoundHooks& hooks);
 
   /// The server's half: moves `state` by the aggregate, which may be overwritten, all but its
-  /// round.
+  /// round. Throws DivergedError when the model is no longer finite.
   void Apply(ServerState& state, Aggregate& aggregate, const ServerOptimizer& optimizer) const;
 
   Trainer& trainer(int worker) { return *trainers_[static_cast<size_t>(worker)]; }

@@ -20,6 +20,14 @@ constexpr int64_t kPassBatch = 256;
                       "; a smaller training.lr or a training.clip_norm may help");
 }
 
+/// Local training without what the strategy adds.
+LocalRun PlainRun(const char* purpose) {
+  LocalRun run;
+  run.correct = [](const at::Tensor&) {};
+  run.purpose = purpose;
+  return run;
+}
+
 }  // namespace
 
 double TrainingSetup::Lr(int64_t round) const {
@@ -72,15 +80,20 @@ Trainer::Trainer(const TrainingSetup& setup, c10::Device device)
   delta_ = Uninitialized(size, device);
 }
 
-ClientTask Trainer::Prepare(const ServerState& server, const CohortMember& member,
-                            ClientStore& store) {
+ClientTask Trainer::TaskOf(const ServerState& server, const CohortMember& member, int64_t round) {
   ClientTask task(server, *this);
   task.client = member.client;
-  task.round = server.round + 1;
+  task.round = round;
   task.examples = member.examples;
   task.parameters = replica_->parameters;
   task.buffers = replica_->buffers;
-  task.lr = setup_.Lr(task.round);
+  task.lr = setup_.Lr(std::max<int64_t>(1, round));
+  return task;
+}
+
+ClientTask Trainer::Prepare(const ServerState& server, const CohortMember& member,
+                            ClientStore& store) {
+  ClientTask task = TaskOf(server, member, server.round + 1);
   task.first_time = !store.Has(member.client);
   task.state = store.Open(member.client);
   return task;
@@ -116,17 +129,10 @@ Update Trainer::Train(ClientTask& task, const std::function<void(ClientTask&)>& 
 }
 
 at::Tensor Trainer::TrainRoot(const ServerState& server) {
-  ClientTask task(server, *this);
-  task.client = -1;
-  task.round = server.round + 1;
-  task.examples = static_cast<int64_t>(setup_.root.size());
-  task.parameters = replica_->parameters;
-  task.lr = setup_.Lr(task.round);
+  ClientTask task =
+      TaskOf(server, {-1, static_cast<int64_t>(setup_.root.size())}, server.round + 1);
   LoadModel(task);
-  LocalRun plain;
-  plain.correct = [](const at::Tensor&) {};
-  plain.purpose = "root";
-  Run(task, plain);
+  Run(task, PlainRun("root"));
   const double squared_norm = Subtract(delta_, server.parameters, replica_->parameters);
   if (!std::isfinite(squared_norm)) Diverged(task, "the server's own update", squared_norm);
   return delta_;
@@ -134,22 +140,14 @@ at::Tensor Trainer::TrainRoot(const ServerState& server) {
 
 void Trainer::Personalize(const ServerState& server, int64_t client, std::vector<at::Tensor> state,
                           int64_t fine_tune_epochs) {
-  ClientTask task(server, *this);
-  task.client = client;
-  task.round = server.round;
-  task.examples = setup_.partition->size(client);
-  task.parameters = replica_->parameters;
-  task.buffers = replica_->buffers;
-  task.lr = setup_.Lr(std::max<int64_t>(1, task.round));
+  ClientTask task = TaskOf(server, {client, setup_.partition->size(client)}, server.round);
   task.first_time = state.empty();
   task.state = std::move(state);
   LoadModel(task);
   setup_.strategy->Personalize(task);
   if (fine_tune_epochs == 0) return;
-  LocalRun fine_tuning;
+  LocalRun fine_tuning = PlainRun("fine_tune");
   fine_tuning.epochs = fine_tune_epochs;
-  fine_tuning.correct = [](const at::Tensor&) {};
-  fine_tuning.purpose = "fine_tune";
   Run(task, fine_tuning);
 }
 
@@ -175,12 +173,9 @@ void Trainer::Run(ClientTask& task, const LocalRun& run) {
   Rng dropout = Draws(task, run.purpose, "dropout");
   const int64_t* examples = Examples(task);
   order_.assign(examples, examples + task.examples);
-  const int64_t batch_size =
-      options.batch_size == 0 ? task.examples : std::min(options.batch_size, task.examples);
-  const int64_t batches = (task.examples + batch_size - 1) / batch_size;
-  const int64_t steps = run.epochs      ? *run.epochs * batches
-                        : options.steps ? *options.steps
-                                        : *options.epochs * batches;
+  const int64_t batch_size = options.BatchOf(task.examples);
+  const int64_t steps =
+      run.epochs ? *run.epochs * options.BatchesOf(task.examples) : options.StepsOf(task.examples);
   const std::vector<ParameterRange> frozen =
       run.trained.empty() ? std::vector<ParameterRange>()
                           : setup_.network->parameters.Complement(run.trained);

@@ -48,7 +48,10 @@ class Trainer : public LocalTraining {
  public:
   Trainer(const TrainingSetup& setup, c10::Device device);
 
-  /// A task for this client, its parameters not yet loaded. `store`: opened for this round.
+  /// A task for this client in this round (at least the first's learning rate), without state, its
+  /// parameters not yet loaded.
+  ClientTask TaskOf(const ServerState& server, const CohortMember& member, int64_t round);
+  /// A task of the round in progress with the client's state. `store`: opened for this round.
   ClientTask Prepare(const ServerState& server, const CohortMember& member, ClientStore& store);
 
   /// Starts from the server's model, runs the client's local steps and returns its update, which

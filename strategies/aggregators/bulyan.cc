@@ -43,8 +43,7 @@ class BulyanRule : public GatheredRule {
   }
 
   std::string WhyNot(int64_t rows) const {
-    return NeedsUpdates("bulyan with num_malicious " + std::to_string(options_.num_malicious),
-                        4 * options_.num_malicious + 3, rows);
+    return NeedsUpdates("bulyan", options_.num_malicious, 4 * options_.num_malicious + 3, rows);
   }
 
  private:

@@ -25,13 +25,6 @@ struct GatheredRule {
   std::string WhyNot(int64_t rows) const { return ""; }
 };
 
-/// "krum with num_malicious 2 needs at least 7 updates, got 5".
-inline std::string NeedsUpdates(const std::string& rule, int64_t needed, int64_t rows) {
-  if (rows >= needed) return "";
-  return rule + " needs at least " + std::to_string(needed) + " updates, got " +
-         std::to_string(rows);
-}
-
 /// Memory: one copy of the cohort's updates, reused from round to round, and one of the result.
 template <class Rule>
 class Gathered : public Aggregator {

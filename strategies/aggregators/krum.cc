@@ -31,8 +31,7 @@ class KrumRule : public GatheredRule {
   }
 
   std::string WhyNot(int64_t rows) const {
-    return NeedsUpdates("krum with num_malicious " + std::to_string(num_malicious_),
-                        2 * num_malicious_ + 3, rows);
+    return NeedsUpdates("krum", num_malicious_, 2 * num_malicious_ + 3, rows);
   }
 
  private:

@@ -93,8 +93,7 @@ class MdaRule : public GatheredRule {
     void Visit(V& v) {
       v(num_malicious, "num_malicious",
         "f, how many of the cohort may be malicious, fewer than half; 0 gives the uniform mean; "
-        "the exact search takes up to "
-        "1.47^f steps.",
+        "the exact search takes up to 1.47^f steps.",
         Between(0, 40));
     }
   };
@@ -134,8 +133,7 @@ class MdaRule : public GatheredRule {
   }
 
   std::string WhyNot(int64_t rows) const {
-    return NeedsUpdates("mda with num_malicious " + std::to_string(num_malicious_),
-                        2 * num_malicious_ + 1, rows);
+    return NeedsUpdates("mda", num_malicious_, 2 * num_malicious_ + 1, rows);
   }
 
  private:

@@ -1,7 +1,7 @@
 // Mean around median: in each coordinate the mean of the n - f values closest to the median.
 // Xie, Koyejo, Gupta (2018), "Generalized Byzantine-tolerant SGD", section 4 (mean around median).
-// For an even n the median is the mean of the two values in the middle (ByzFL's on PyTorch tensors
-// is the lower of them). Where two values are as close, the smaller one counts. Buffers: the same.
+// For an even n the median is the mean of the two values in the middle. Where two values are as
+// close, the smaller one counts. Buffers: the same.
 //   n, m  rows    f, b  num_malicious, with n > 2 f
 // Cost: a sort of n values for each column; memory: the cohort.
 #include "strategies/aggregators/closest_to_median.h"
@@ -29,8 +29,7 @@ class MeamedRule : public GatheredRule {
   }
 
   std::string WhyNot(int64_t rows) const {
-    return NeedsUpdates("meamed with num_malicious " + std::to_string(num_malicious_),
-                        2 * num_malicious_ + 1, rows);
+    return NeedsUpdates("meamed", num_malicious_, 2 * num_malicious_ + 1, rows);
   }
 
  private:

@@ -33,8 +33,7 @@ class MeanOfRows : public GatheredRule {
   bool UsesWeights() const { return by_examples_; }
 
   void Combine(CohortMatrix& rows, const FoldInput&, const at::Tensor& out) const {
-    rows.WeightedSum(
-        std::vector<double>(rows.rows.size(), 1 / static_cast<double>(rows.rows.size())), out);
+    rows.Mean(out);
   }
 
  private:

@@ -36,8 +36,7 @@ class MultiKrumRule : public GatheredRule {
 
   std::string WhyNot(int64_t rows) const {
     const std::string why =
-        NeedsUpdates("multikrum with num_malicious " + std::to_string(options_.num_malicious),
-                     2 * options_.num_malicious + 3, rows);
+        NeedsUpdates("multikrum", options_.num_malicious, 2 * options_.num_malicious + 3, rows);
     if (!why.empty() || !options_.num_selected) return why;
     return NeedsUpdates("multikrum with num_selected " + std::to_string(*options_.num_selected),
                         *options_.num_selected, rows);

@@ -31,9 +31,7 @@ class Bucketing : public PreAggregation {
     for (auto begin = order.begin(); begin != order.end();) {
       const auto end = begin + std::min<int64_t>(size_, order.end() - begin);
       const CohortMatrix bucket = rows.Select({begin, end});
-      const std::vector<double> shares(bucket.rows.size(),
-                                       1 / static_cast<double>(bucket.rows.size()));
-      bucket.WeightedSum(shares, bucket.rows.front());
+      bucket.Mean(bucket.rows.front());
       buckets.push_back(bucket.rows.front());
       begin = end;
     }

@@ -45,9 +45,7 @@ class Nnm : public PreAggregation {
   }
 
   std::string WhyNot(int64_t rows) const override {
-    if (rows > 2 * num_malicious_) return "";
-    return "nnm with num_malicious " + std::to_string(num_malicious_) + " needs at least " +
-           std::to_string(2 * num_malicious_ + 1) + " updates, got " + std::to_string(rows);
+    return NeedsUpdates("nnm", num_malicious_, 2 * num_malicious_ + 1, rows);
   }
 
  private:

@@ -17,11 +17,7 @@ struct CohortOptions : SamplerOptions {
     v(fraction, "fraction",
       "Clients per round as a part of the population (rounded, at least one); 0.1 if cohort is "
       "absent too.",
-      [] {
-        Accepts accepts = GreaterThan(0);
-        accepts.max = 1;
-        return accepts;
-      }());
+      UpTo(0, 1));
     SamplerOptions::Visit(v);
   }
   void Check(Problems& problems, const std::string& path) {

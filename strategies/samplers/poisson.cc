@@ -16,11 +16,7 @@ class Poisson : public Sampler {
     double q = 0.1;
     template <class V>
     void Visit(V& v) {
-      v(q, "q", "Probability that a client takes part in a round.", [] {
-        Accepts accepts = GreaterThan(0);
-        accepts.max = 1;
-        return accepts;
-      }());
+      v(q, "q", "Probability that a client takes part in a round.", UpTo(0, 1));
       SamplerOptions::Visit(v);
     }
   };

@@ -23,7 +23,7 @@ class Cosine : public Schedule {
         "The round after which the learning rate stays at its final value, warm-up included; if "
         "left out, the experiment's rounds.",
         Between(1, 4294967295.0));
-      v(final, "final", "Factor at the end.", PositiveUpToOne());
+      v(final, "final", "Factor at the end.", UpTo(0, 1));
       ScheduleOptions::Visit(v);
     }
     void Check(Problems& problems, const std::string& path) {

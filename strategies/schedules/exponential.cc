@@ -13,7 +13,7 @@ class Exponential : public Schedule {
     double factor = 0.99;
     template <class V>
     void Visit(V& v) {
-      v(factor, "factor", "What each round multiplies the learning rate by.", PositiveUpToOne());
+      v(factor, "factor", "What each round multiplies the learning rate by.", UpTo(0, 1));
       ScheduleOptions::Visit(v);
     }
   };

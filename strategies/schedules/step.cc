@@ -14,7 +14,7 @@ class Step : public Schedule {
     template <class V>
     void Visit(V& v) {
       v(every, "every", "Rounds from one step to the next.", Between(1, 1e9));
-      v(factor, "factor", "What each step multiplies the learning rate by.", PositiveUpToOne());
+      v(factor, "factor", "What each step multiplies the learning rate by.", UpTo(0, 1));
       ScheduleOptions::Visit(v);
     }
   };

@@ -9,29 +9,10 @@
 
 #include "engine/core/error.h"
 #include "engine/core/rng.h"
+#include "tests/values.h"
 
 namespace flsim {
 namespace {
-
-using Values = std::vector<float>;
-
-at::Tensor Vector(const Values& values) {
-  at::Tensor tensor = Uninitialized(static_cast<int64_t>(values.size()), c10::kCPU);
-  std::copy(values.begin(), values.end(), tensor.mutable_data_ptr<float>());
-  return tensor;
-}
-
-Values Read(const at::Tensor& tensor) {
-  const float* data = tensor.const_data_ptr<float>();
-  return {data, data + tensor.numel()};
-}
-
-Values Random(size_t n, uint64_t stream) {
-  Rng rng(1, {"test", stream});
-  Values values(n);
-  for (float& value : values) value = static_cast<float>(rng.Normal());
-  return values;
-}
 
 /// Sizes around every vector width and tail.
 const std::vector<size_t> kSizes = {0, 1, 3, 7, 8, 11, 15, 16, 17, 31, 32, 33, 100, 1027};

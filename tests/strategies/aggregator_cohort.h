@@ -16,22 +16,11 @@
 #include "engine/core/vector_ops.h"
 #include "strategies/aggregator.h"
 #include "tests/strategies/component.h"
+#include "tests/values.h"
 
 namespace flsim {
 
-using Values = std::vector<float>;
 using Cohort = std::vector<Values>;
-
-inline at::Tensor Vector(const Values& values) {
-  at::Tensor tensor = Uninitialized(static_cast<int64_t>(values.size()), c10::kCPU);
-  std::copy(values.begin(), values.end(), tensor.mutable_data_ptr<float>());
-  return tensor;
-}
-
-inline Values Read(const at::Tensor& tensor) {
-  const float* data = tensor.const_data_ptr<float>();
-  return {data, data + tensor.numel()};
-}
 
 using Parallel = std::function<void(int64_t items, const std::function<void(int64_t)>& work)>;
 

@@ -41,7 +41,7 @@ TEST_CASE("ditto's personal model goes geometrically to the middle of optimum an
 
 TEST_CASE("ditto's two models have running statistics of their own") {
   const ParameterLayout layout = ThreeLayers();
-  const auto strategy = Make(R"("ditto")", layout);
+  const auto strategy = Make(R"("ditto")", layout, {}, 2);
   CHECK(strategy->ClientState() == std::vector<int64_t>{7, 2});
   Quadratic local(std::vector<float>(7, 1));  // counts its runs in the first buffer
   Client client(*strategy, local, std::vector<float>(7, 0));
@@ -115,7 +115,7 @@ TEST_CASE("apfl refuses what can't be mixed") {
       Make(R"("apfl")", none, adam),
       "training.optimizer: apfl needs sgd: its two models take steps of sgd; got adam");
   CHECK_THROWS_WITH(
-      Make(R"("apfl")", norms),
+      Make(R"("apfl")", norms, {}, 2),
       "model: apfl mixes the parameters of two models, and there is no mixture of the "
       "running statistics of batch_norm; use group_norm");
 }

@@ -10,20 +10,11 @@
 
 #include "engine/core/vector_ops.h"
 #include "strategies/strategy.h"
+#include "tests/values.h"
 
 namespace flsim::quadratic {
 
 inline const c10::Device kCpu(c10::kCPU);
-
-inline at::Tensor Vector(const std::vector<float>& values) {
-  at::Tensor x = Zeros(static_cast<int64_t>(values.size()), kCpu);
-  std::copy(values.begin(), values.end(), x.mutable_data_ptr<float>());
-  return x;
-}
-
-inline std::vector<float> Read(const at::Tensor& x) {
-  return {x.const_data_ptr<float>(), x.const_data_ptr<float>() + x.numel()};
-}
 
 /// F_k(w) = 1/2 ||w - c||^2; an epoch is one step of plain gradient descent.
 class Quadratic : public LocalTraining {
@@ -95,13 +86,14 @@ inline ParameterLayout NoNorms() {
   return layout;
 }
 
+/// `buffers`: running statistics of the model.
 inline std::unique_ptr<Strategy> Make(const std::string& json, const ParameterLayout& layout,
-                                      const TrainingOptions& training = {}) {
+                                      const TrainingOptions& training = {}, int64_t buffers = 0) {
   Problems problems;
   Choice<Strategy> choice;
   choice.Bind(Json::parse(json), "strategy", problems);
   problems.ThrowIfAny("test");
-  return choice.Make({&layout, training});
+  return choice.Make({&layout, buffers, training});
 }
 
 /// A client of learning rate 0.1 that starts at the server's model.

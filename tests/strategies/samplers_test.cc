@@ -1,68 +1,10 @@
-#include <algorithm>
 #include <catch2/catch.hpp>
-#include <cmath>
-#include <fstream>
 #include <map>
-#include <numeric>
-#include <set>
-#include <vector>
 
-#include "strategies/sampler.h"
-#include "tests/strategies/component.h"
+#include "tests/strategies/sampling_round.h"
 
-namespace flsim {
+namespace flsim::sampling {
 namespace {
-
-using Cohort = std::vector<int64_t>;
-
-/// Clients with these numbers of examples.
-struct Clients {
-  explicit Clients(const std::vector<int64_t>& examples) : offsets(examples.size() + 1) {
-    std::partial_sum(examples.begin(), examples.end(), offsets.begin() + 1);
-  }
-  Clients(size_t n, int64_t examples) : Clients(std::vector<int64_t>(n, examples)) {}
-  Population population() const {
-    return {static_cast<int64_t>(offsets.size()) - 1, offsets.data()};
-  }
-  std::vector<int64_t> offsets;
-};
-
-using Losses = std::function<std::vector<double>(const Cohort&)>;
-
-/// What a sampler's round is given.
-SamplingRound Round(const Sampler& sampler, const Clients& clients, int64_t round,
-                    const Losses& losses = nullptr) {
-  const Population population = clients.population();
-  return {1,
-          round,
-          population,
-          sampler.CohortSize(population.clients),
-          Rng(1, {"sample", static_cast<uint64_t>(round)}),
-          losses};
-}
-
-/// A loss for each client that no other has, in no order.
-std::vector<double> ScatteredLosses(const Cohort& clients) {
-  std::vector<double> losses;
-  for (const int64_t client : clients)
-    losses.push_back(std::fmod(static_cast<double>(client) * 0.6180339887, 1.0));
-  return losses;
-}
-
-bool IsIncreasing(const Cohort& cohort) {
-  return std::adjacent_find(cohort.begin(), cohort.end(), std::greater_equal<>()) == cohort.end();
-}
-
-/// Whether a count of successes of probability p in n trials is within five standard deviations.
-bool IsLikely(int64_t count, double p, double n) {
-  return std::abs(static_cast<double>(count) - n * p) <= 5 * std::sqrt(n * p * (1 - p));
-}
-
-std::string PopulationProblem(const Sampler& sampler, int64_t clients) {
-  Problems problems;
-  sampler.CheckPopulation(clients, "sampler", problems);
-  return ErrorOf<ConfigError>([&] { problems.ThrowIfAny("test.json"); });
-}
 
 TEST_CASE("the uniform sampler draws distinct clients, each as often as any other") {
   const auto sampler = BuildComponent<Sampler>({{"name", "uniform"}, {"cohort", 7}});
@@ -285,115 +227,6 @@ TEST_CASE("power of choice breaks ties at random and takes a client whose loss i
   CHECK(sampler->Sample(Round(*sampler, clients, 1, with_nan)) == Cohort{3, 6});
 }
 
-/// A sampler `file` on a file of this text; `refused` gets the folder's name taken out.
-struct ListedCohorts {
-  explicit ListedCohorts(const std::string& text) { std::ofstream(path) << text; }
-  Json options(bool repeat = false) const {
-    return {{"name", "file"}, {"path", path}, {"repeat", repeat}};
-  }
-  std::string WithoutFolder(std::string text) const {
-    for (size_t at; (at = text.find(path)) != std::string::npos;)
-      text.replace(at, path.size(), "cohorts.json");
-    return text;
-  }
-  std::string WhyRefused() const { return WithoutFolder(flsim::WhyRefused<Sampler>(options())); }
-  TempFolder folder;
-  std::string path = folder / "cohorts.json";
-};
-
-TEST_CASE("the file sampler takes the cohorts of its file, in increasing order") {
-  const ListedCohorts file("[[4, 0, 7], [], [2]]");
-  const Clients clients(8, 1);
-  const auto once = BuildComponent<Sampler>(file.options());
-  CHECK(once->CohortSize(8) == 0);
-  CHECK(once->Sample(Round(*once, clients, 1)) == Cohort{0, 4, 7});
-  CHECK(once->Sample(Round(*once, clients, 2)).empty());
-  CHECK(once->Sample(Round(*once, clients, 3)) == Cohort{2});
-  // An experiment of more rounds is refused before it begins.
-  CHECK(file.WithoutFolder(ErrorOf<ConfigError>([&] {
-    BuildComponent<Sampler>(file.options(), {/*rounds=*/4});
-  })) == "sampler.path: cohorts.json: it has lists for 3 rounds, the experiment has 4; set "
-         "sampler.repeat to begin again");
-  CHECK_NOTHROW(BuildComponent<Sampler>(file.options(true), {/*rounds=*/4}));
-  const auto repeating = BuildComponent<Sampler>(file.options(true));
-  CHECK(repeating->Sample(Round(*repeating, clients, 4)) == Cohort{0, 4, 7});
-  CHECK(repeating->Sample(Round(*repeating, clients, 3000003)) == Cohort{2});
-}
-
-TEST_CASE("what is wrong with a file of cohorts is told with file, round and value") {
-  CHECK(WhyRefused<Sampler>("file") ==
-        "test.json has 1 problem\n  sampler.path: missing; name a JSON file with a list of client "
-        "ids for each round");
-  const auto why = [](const std::string& text) { return ListedCohorts(text).WhyRefused(); };
-  const std::string start = "sampler.path: cohorts.json: ";
-  CHECK(why("{}") == start + "expected a list with a list of client ids for each round, got {}");
-  CHECK(why("[]") == start + "expected a list with a list of client ids for each round, got []");
-  CHECK(why("[[1], 2]") == start + "round 2: expected a list of client ids, got 2");
-  CHECK(why("[[1], [2, -3]]") ==
-        start + "round 2: expected a client id (an integer, at least 0), got -3");
-  CHECK(why("[[1.5]]") ==
-        start + "round 1: expected a client id (an integer, at least 0), got 1.5");
-  CHECK(why("[[18446744073709551615]]") ==
-        start + "round 1: expected a client id (an integer, at least 0), got 18446744073709551615");
-  CHECK(why("[[0], [5, 3, 5]]") == start + "round 2: client 5 stands twice");
-  CHECK(why("[[0], [1,").find("sampler.path: cohorts.json is not valid JSON: line 1, column ") ==
-        0);
-  CHECK(WhyRefused<Sampler>({{"name", "file"}, {"path", "no_such_file.json"}}) ==
-        "sampler.path: no_such_file.json can't be read: no such file, or no permission");
-
-  const ListedCohorts file("[[0], [3, 9, 4]]");
-  const auto sampler = BuildComponent<Sampler>(file.options());
-  CHECK(PopulationProblem(*sampler, 10).empty());
-  CHECK(file.WithoutFolder(PopulationProblem(*sampler, 9)) ==
-        "test.json has 1 problem\n  sampler.path: cohorts.json: round 2: client 9 must be at most "
-        "8 (the partition has 9 clients)");
-}
-
-TEST_CASE("cohorts of a fixed size have it, in increasing order, the same for the same round") {
-  const Clients clients(37, 4);
-  for (const std::string& name : Kinds().at("sampler").names()) {
-    if (name == "file" || name == "poisson") continue;
-    INFO(name);
-    for (const int64_t size : {1, 9, 18, 37}) {
-      const auto sampler = BuildComponent<Sampler>({{"name", name}, {"cohort", size}});
-      REQUIRE(sampler->CohortSize(37) == size);
-      std::set<Cohort> different;
-      for (int64_t round = 1; round <= 50; ++round) {
-        const Cohort cohort = sampler->Sample(Round(*sampler, clients, round, ScatteredLosses));
-        CHECK(cohort.size() == static_cast<size_t>(size));
-        CHECK(IsIncreasing(cohort));
-        CHECK((cohort.front() >= 0 && cohort.back() < 37));
-        CHECK(cohort == sampler->Sample(Round(*sampler, clients, round, ScatteredLosses)));
-        different.insert(cohort);
-      }
-      CHECK((size == 37 || different.size() > 1));
-    }
-    // The engine asks for more where the sampler over-selects, or for all.
-    const auto sampler = BuildComponent<Sampler>({{"name", name}, {"cohort", 5}});
-    SamplingRound more = Round(*sampler, clients, 1, ScatteredLosses);
-    more.cohort = 37;
-    CHECK(sampler->Sample(more).size() == 37);
-  }
-}
-
-TEST_CASE("a cohort is a number or a part of the population, a tenth by default") {
-  for (const std::string& name : Kinds().at("sampler").names()) {
-    if (name == "file" || name == "poisson") continue;
-    INFO(name);
-    CHECK(BuildComponent<Sampler>(name)->CohortSize(37) == 4);
-    CHECK(BuildComponent<Sampler>(name)->CohortSize(3) == 1);
-    CHECK(BuildComponent<Sampler>({{"name", name}, {"fraction", 0.5}})->CohortSize(37) == 19);
-    CHECK(BuildComponent<Sampler>({{"name", name}, {"fraction", 1}})->CohortSize(37) == 37);
-    CHECK(WhyRefused<Sampler>({{"name", name}, {"cohort", 2}, {"fraction", 0.5}}) ==
-          "test.json has 1 problem\n  sampler.fraction: give either cohort or fraction, not both");
-    const auto ten = BuildComponent<Sampler>({{"name", name}, {"cohort", 10}});
-    CHECK(PopulationProblem(*ten, 10).empty());
-    CHECK(PopulationProblem(*ten, 9) ==
-          "test.json has 1 problem\n  sampler.cohort: must be at most 9 (the clients of the "
-          "partition), got 10");
-  }
-}
-
 TEST_CASE("the candidates of power of choice are between the cohort and the population") {
   const auto sampler =
       BuildComponent<Sampler>({{"name", "power_of_choice"}, {"cohort", 5}, {"candidates", 4}});
@@ -407,44 +240,5 @@ TEST_CASE("the candidates of power of choice are between the cohort and the popu
   CHECK(PopulationProblem(*many, 11).empty());
 }
 
-TEST_CASE("every sampler takes options for over-selection and dropout") {
-  const ListedCohorts file("[[0]]");
-  for (const std::string& name : Kinds().at("sampler").names()) {
-    INFO(name);
-    Json options = name == "file" ? file.options() : Json{{"name", name}};
-    CHECK(BuildComponent<Sampler>(options)->options().over_selection == 1);
-    CHECK(BuildComponent<Sampler>(options)->options().dropout == 0);
-    options["over_selection"] = 1.5;
-    options["dropout"] = 0.25;
-    CHECK(BuildComponent<Sampler>(options)->options().over_selection == 1.5);
-    CHECK(BuildComponent<Sampler>(options)->options().dropout == 0.25);
-  }
-}
-
-TEST_CASE("cohorts are drawn from a million clients") {
-  std::vector<int64_t> examples(1000000);
-  for (size_t i = 0; i < examples.size(); ++i) examples[i] = 1 + static_cast<int64_t>(i % 7);
-  const Clients million(examples);
-  for (const std::string& name : Kinds().at("sampler").names()) {
-    if (name == "file" || name == "poisson") continue;
-    INFO(name);
-    Json options = {{"name", name}, {"cohort", 1000}};
-    if (name == "round_robin") options["shuffle"] = true;
-    const auto sampler = BuildComponent<Sampler>(options);
-    double examples_drawn = 0;
-    for (int64_t round = 1; round <= 3; ++round) {
-      const Cohort cohort = sampler->Sample(Round(*sampler, million, round, ScatteredLosses));
-      REQUIRE(cohort.size() == 1000);
-      REQUIRE(IsIncreasing(cohort));
-      for (const int64_t client : cohort)
-        examples_drawn += static_cast<double>(million.population().examples(client));
-    }
-    // A client drawn by size has (1 + 4 + .. + 49) / (1 + .. + 7) = 5 examples on average, another
-    // 4; both with a standard deviation of at most 2.
-    const bool by_size = name == "weighted" || name == "power_of_choice";
-    CHECK(std::abs(examples_drawn / 3000 - (by_size ? 5 : 4)) < 5 * 2 / std::sqrt(3000.0));
-  }
-}
-
 }  // namespace
-}  // namespace flsim
+}  // namespace flsim::sampling
