@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "datasets/dataset.h"
+#include "engine/core/vector_ops.h"
 #include "models/network.h"
 
 namespace flsim {
@@ -38,9 +39,14 @@ class Replica {
   virtual double Gradient(const Batch& batch, Rng& rng,
                           const FeatureLoss* feature_loss = nullptr) = 0;
 
+  /// Gradient(), then a step of SGD; to the bit, but a backend may take it as it goes, and then
+  /// `gradient` is left with anything. `velocity`: the step's m, undefined if momentum is 0.
+  virtual double Step(const Batch& batch, Rng& rng, const SgdStep& step,
+                      const at::Tensor& velocity);
+
   /// The batch's features at other parameters: the input of the network's last layer, float32
   /// [n, d], in evaluation mode, without a graph. May be called from within a FeatureLoss.
-  virtual at::Tensor Features(const at::Tensor& parameters, const Batch& batch);
+  virtual at::Tensor Features(const at::Tensor& other, const Batch& batch);
 
   /// Evaluation mode: no dropout, running statistics.
   virtual EvaluationSums Evaluate(const Batch& batch) = 0;
@@ -52,6 +58,9 @@ class Replica {
 
 /// Names for the option runtime.backend: "auto" and every backend.
 std::vector<std::string> BackendNames();
+
+/// How the backend runs the network, several lines; "" if there is nothing to tell.
+std::string DescribeBackend(const std::string& backend, const Network& network);
 
 /// The backend that `name` stands for with this network: itself, or for "auto" the fastest that can
 /// run it. `needs_features`: it has to have Features() and to take a FeatureLoss. Throws

@@ -7,14 +7,6 @@
 namespace flsim {
 namespace {
 
-const char* KindOf(const LayerSpec& spec) {
-  static constexpr const char* kKinds[] = {"conv",       "linear",  "relu",    "max_pool",
-                                           "avg_pool",   "flatten", "dropout", "group_norm",
-                                           "batch_norm", "residual"};
-  static_assert(std::size(kKinds) == std::variant_size_v<LayerSpec>);
-  return kKinds[spec.index()];
-}
-
 /// 62006 as "62,006".
 std::string Grouped(int64_t number) {
   std::string text = std::to_string(number);
@@ -34,8 +26,8 @@ void AddRows(const Network& network, const std::vector<NetworkLayer>& layers,
     int64_t count = 0;
     if (layer.weight >= 0) count += network.parameters[layer.weight].size;
     if (layer.bias >= 0) count += network.parameters[layer.bias].size;
-    rows.push_back({indent + layer.id, KindOf(layer.spec), ShapeText(layer.output),
-                    count > 0 ? Grouped(count) : ""});
+    rows.push_back(
+        {indent + layer.id, layer.kind, ShapeText(layer.output), count > 0 ? Grouped(count) : ""});
     AddRows(network, layer.body, indent + "  ", rows);
     AddRows(network, layer.shortcut, indent + "  ", rows);
   }

@@ -54,6 +54,7 @@ class Agnostic : public Strategy {
 
   StrategyNeeds Needs() const override {
     StrategyNeeds needs;
+    needs.plain_gradient = true;
     needs.weights = needs.data = true;
     needs.mean = true;
     return needs;

@@ -54,6 +54,7 @@ class Apfl : public Strategy {
 
   StrategyNeeds Needs() const override {
     StrategyNeeds needs;
+    needs.plain_gradient = true;
     needs.personal = true;
     return needs;
   }

@@ -19,6 +19,8 @@ struct LocalRun {
   std::vector<ParameterRange> trained;
   /// Changes each step's gradient, in place of Strategy::CorrectGradient.
   std::function<void(const at::Tensor& gradient)> correct;
+  /// Nothing changes the gradient: local training without what the strategy adds.
+  bool plain = false;
   /// Names the random draws (order of examples, augmentation, dropout) of a run beside the main
   /// one.
   const char* purpose = "";

@@ -32,6 +32,7 @@ class Ditto : public Strategy {
 
   StrategyNeeds Needs() const override {
     StrategyNeeds needs;
+    needs.plain_gradient = true;
     needs.personal = true;
     return needs;
   }

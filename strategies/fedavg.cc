@@ -15,6 +15,12 @@ class FedAvg : public Strategy {
     void Visit(V& v) {}
   };
   FedAvg(const Options&, const Context&) {}
+
+  StrategyNeeds Needs() const override {
+    StrategyNeeds needs;
+    needs.plain_gradient = true;
+    return needs;
+  }
 };
 
 FLSIM_REGISTER(Strategy, FedAvg, "fedavg",

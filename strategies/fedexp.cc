@@ -33,6 +33,7 @@ class FedExp : public Strategy {
 
   StrategyNeeds Needs() const override {
     StrategyNeeds needs;
+    needs.plain_gradient = true;
     needs.mean = true;
     return needs;
   }

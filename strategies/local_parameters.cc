@@ -62,6 +62,7 @@ StrategyNeeds LocalParameters::Needs() const {
   needs.personal = true;
   needs.parameters_kept = size;
   needs.scales_update = true;
+  needs.plain_gradient = true;
   return needs;
 }
 

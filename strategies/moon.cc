@@ -42,6 +42,7 @@ class Moon : public Strategy {
   StrategyNeeds Needs() const override {
     StrategyNeeds needs;
     needs.features = options_.mu > 0;
+    needs.plain_gradient = true;
     return needs;
   }
   std::vector<int64_t> ClientState() const override { return {size_}; }

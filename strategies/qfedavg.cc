@@ -38,6 +38,7 @@ class QFedAvg : public Strategy {
 
   StrategyNeeds Needs() const override {
     StrategyNeeds needs;
+    needs.plain_gradient = true;
     needs.data = true;
     needs.mean = needs.scales_update = true;
     return needs;

@@ -27,6 +27,9 @@ struct StrategyNeeds {
   /// Finish() scales the update or leaves parts of it out, so that it can't be compared with plain
   /// training, as an aggregator with a root data set does.
   bool scales_update = false;
+  /// CorrectGradient() does nothing here, so that a backend may take each step as it computes the
+  /// gradient. Left false, it costs some speed.
+  bool plain_gradient = false;
   /// Defines FeatureLoss(): the backend has to give the network's features.
   bool features = false;
   /// ClientTask::cohort_gradient: every client of the cohort is asked for its full gradient first.

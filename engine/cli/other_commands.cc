@@ -10,8 +10,37 @@
 #include "engine/cli/documentation.h"
 #include "engine/cli/summary.h"
 #include "engine/experiment/experiment.h"
+#include "models/model.h"
 
 namespace flsim {
+
+namespace {
+
+/// The layers of a model with its defaults and how a CPU would run them: for CIFAR-10, or for ten
+/// numbers and a target where a model takes no pictures. Nothing for a model without defaults.
+std::string ShowModel(const std::string& name) {
+  DatasetFacts pictures, numbers;
+  pictures.task = Task::kClassification;
+  pictures.input_shape = {3, 32, 32};
+  pictures.outputs = 10;
+  numbers.input_shape = {10};
+  for (const DatasetFacts& facts : {pictures, numbers}) {
+    Problems problems;
+    Choice<Model> choice;
+    choice.Bind(Json(name), Model::kKind, problems);
+    if (problems.size() > 0) return "";
+    try {
+      const Network network = BuildNetwork(choice.Make({facts})->Layers(), facts, "layers");
+      return "\nFor examples of " + ShapeText(facts.input_shape) + ":\n" +
+             DescribeNetwork(network) + DescribeBackend(ResolveBackend("auto", network), network);
+    } catch (const ConfigError&) {
+      continue;  // not for these data
+    }
+  }
+  return "";
+}
+
+}  // namespace
 
 int ValidateCommand(const ConfigFlags& flags, bool resolved) {
   const Experiment experiment = Experiment::Read(flags.config, flags.set);
@@ -20,7 +49,8 @@ int ValidateCommand(const ConfigFlags& flags, bool resolved) {
   } else {
     std::cout << flags.config << " is valid\n"
               << Headline(experiment) << "\n"
-              << DescribeNetwork(experiment.network());
+              << DescribeNetwork(experiment.network())
+              << DescribeBackend(experiment.backend(), experiment.network());
   }
   return 0;
 }
@@ -46,6 +76,7 @@ int ListCommand(const std::string& kind) {
 
 int DescribeCommand(const std::string& kind, const std::string& name) {
   std::cout << DescribeComponent(kind, name);
+  if (kind == Model::kKind) std::cout << ShowModel(name);
   return 0;
 }
 

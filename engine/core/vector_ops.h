@@ -36,6 +36,8 @@ struct SgdStep {
   bool first;  ///< m holds nothing yet
 };
 void Apply(const SgdStep& step, const at::Tensor& w, const at::Tensor& g, const at::Tensor& m);
+/// The same for n elements in the CPU's memory.
+void Apply(const SgdStep& step, float* w, const float* g, float* m, int64_t n);
 
 /// One step of Adam (Kingma and Ba, 2015) as PyTorch defines it, with L2 weight decay and bias
 /// correction.

@@ -23,7 +23,7 @@ constexpr int64_t kPassBatch = 256;
 /// Local training without what the strategy adds.
 LocalRun PlainRun(const char* purpose) {
   LocalRun run;
-  run.correct = [](const at::Tensor&) {};
+  run.plain = true;
   run.purpose = purpose;
   return run;
 }
@@ -180,11 +180,16 @@ void Trainer::Run(ClientTask& task, const LocalRun& run) {
       run.trained.empty() ? std::vector<ParameterRange>()
                           : setup_.network->parameters.Complement(run.trained);
   FeatureLoss feature_loss;
-  if (needs_.features && !run.correct) {
+  const bool strategy_adds = !run.correct && !run.plain;
+  if (needs_.features && strategy_adds) {
     feature_loss = [&](const at::Tensor& features) {
       return setup_.strategy->FeatureLoss(task, features);
     };
   }
+  // With nothing between gradient and step, a backend may fuse them.
+  const bool plain = run.plain || (strategy_adds && needs_.plain_gradient);
+  const bool fused = plain && !feature_loss && run.trained.empty() && options.clip_norm == 0 &&
+                     options.optimizer == "sgd";
   // A local run starts from nothing, whatever ran before it.
   for (int64_t step = 0; step < steps;) {
     if (options.shuffle) shuffle.Shuffle(order_.data(), task.examples);
@@ -193,15 +198,17 @@ void Trainer::Run(ClientTask& task, const LocalRun& run) {
       const int64_t n = std::min(batch_size, task.examples - first);
       setup_.dataset->Gather(Split::kTrain, order_.data() + first, n, &augment, batch_);
       dropout_at_step_ = dropout;
-      const double loss =
-          replica_->Gradient(batch_, dropout, feature_loss ? &feature_loss : nullptr);
       ++step;
+      const double loss =
+          fused ? replica_->Step(batch_, dropout, Sgd(task, step), first_moment_)
+                : replica_->Gradient(batch_, dropout, feature_loss ? &feature_loss : nullptr);
       if (run.counted) {
         ++task.steps;
         task.loss_sum += loss * static_cast<double>(n);
         task.examples_seen += n;
       }
       if (!std::isfinite(loss)) Diverged(task, "the training loss", loss);
+      if (fused) continue;
       Correct(task, run, frozen);
       Step(task, run, step);
     }
@@ -213,7 +220,7 @@ void Trainer::Correct(const ClientTask& task, const LocalRun& run,
   const at::Tensor& gradient = replica_->gradient;
   if (run.correct) {
     run.correct(gradient);
-  } else {
+  } else if (!run.plain) {
     setup_.strategy->CorrectGradient(task, gradient);
   }
   for (const ParameterRange& range : frozen) Fill(gradient.narrow(0, range.begin, range.size), 0);
@@ -223,6 +230,10 @@ void Trainer::Correct(const ClientTask& task, const LocalRun& run,
   if (norm > clip_norm) Scale(gradient, clip_norm / norm);
 }
 
+SgdStep Trainer::Sgd(const ClientTask& task, int64_t step) const {
+  return {task.lr, setup_.options.momentum, setup_.options.weight_decay, step == 1};
+}
+
 void Trainer::Step(const ClientTask& task, const LocalRun& run, int64_t step) {
   const TrainingOptions& options = setup_.options;
   const auto apply = [&](const at::Tensor& w, const at::Tensor& g, const at::Tensor& m,
@@ -230,7 +241,7 @@ void Trainer::Step(const ClientTask& task, const LocalRun& run, int64_t step) {
     if (options.optimizer == "adam") {
       Apply(AdamStep{task.lr, 0.9, 0.999, 1e-8, options.weight_decay, step}, w, g, m, v);
     } else {
-      Apply(SgdStep{task.lr, options.momentum, options.weight_decay, step == 1}, w, g, m);
+      Apply(Sgd(task, step), w, g, m);
     }
   };
   const Replica& replica = *replica_;

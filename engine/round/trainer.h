@@ -91,6 +91,8 @@ class Trainer : public LocalTraining {
   Rng Draws(const ClientTask& task, const char* purpose, const char* what) const;
   void Correct(const ClientTask& task, const LocalRun& run,
                const std::vector<ParameterRange>& frozen);
+  /// The local step number `step` of a run, 1 for the first.
+  SgdStep Sgd(const ClientTask& task, int64_t step) const;
   void Step(const ClientTask& task, const LocalRun& run, int64_t step);
   void CheckStop(const ClientTask& task) const;
 

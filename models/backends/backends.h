@@ -13,9 +13,28 @@ std::unique_ptr<Replica> MakeLinearReplica(const Network& network, c10::Device d
 /// Why the linear backend can't run the network ("runs networks of ..."), or "".
 std::string WhyNotLinear(const Network& network);
 
-/// Sums of losses and hits over `n` examples from a network's outputs [n, network.outputs], in
-/// double precision. One of `labels` and `targets` is null.
-EvaluationSums SumLosses(const Network& network, int64_t n, const float* outputs,
-                         const int64_t* labels, const float* targets);
+/// Kernels of our own for networks of convolutions and fully connected layers, on the CPU.
+std::unique_ptr<Replica> MakeFusedReplica(const Network& network, c10::Device device);
+/// Why the fused backend can't run the network ("has no kernel for ..."), or "".
+std::string WhyNotFused(const Network& network);
+/// Its plan, one line a block.
+std::string DescribeFusedPlan(const Network& network);
+
+/// A network's outputs for n examples and what they should be; one of `labels` and `targets` is
+/// null.
+struct Outputs {
+  int64_t n = 0;
+  const float* values = nullptr;  ///< [n][network.outputs], rows `stride` apart
+  int64_t stride = 0;
+  const int64_t* labels = nullptr;
+  const float* targets = nullptr;
+};
+
+/// Sums of losses and hits, in double precision.
+EvaluationSums SumLosses(const Network& network, const Outputs& outputs);
+
+/// The sum of losses, and the gradient of sum / `batch` with respect to the outputs, in their shape;
+/// may overwrite them.
+double LossGradient(const Network& network, const Outputs& outputs, int64_t batch, float* gradient);
 
 }  // namespace flsim

@@ -3,9 +3,6 @@
 //   X batch [n, f]    W weight [k, f]    b bias [k]    Z = X W' + b [n, k]
 //   regression:      D = 2 (Z - y) / n             classification: D = (softmax(Z) - onehot(y)) / n
 //   dW = D' X        db = column sums of D
-#include <cmath>
-#include <eigen3/Eigen/Core>
-
 #include "engine/core/error.h"
 #include "models/backends/backends.h"
 #include "models/backends/dense.h"
@@ -28,17 +25,16 @@ class LinearReplica : public Replica {
   double Gradient(const Batch& batch, Rng&, const FeatureLoss* feature_loss) override {
     FLSIM_CHECK(feature_loss == nullptr);
     Forward(batch);
-    const double loss =
-        network_.task == Task::kRegression ? SquaredError(batch) : CrossEntropy(batch);
+    const double loss = LossGradient(network_, OutputsOf(batch), batch.size(), scores_.data());
     auto* gradient_data = static_cast<float*>(gradient.unsafeGetTensorImpl()->mutable_data());
     DenseBackward(batch.input_data(), scores_.data(), batch.size(), features_, outputs_,
                   gradient_data + weight_offset_, gradient_data + bias_offset_);
-    return loss;
+    return loss / static_cast<double>(batch.size());
   }
 
   EvaluationSums Evaluate(const Batch& batch) override {
     Forward(batch);
-    return SumLosses(network_, batch.size(), scores_.data(), batch.labels(), batch.target_values());
+    return SumLosses(network_, OutputsOf(batch));
   }
 
  private:
@@ -54,41 +50,8 @@ class LinearReplica : public Replica {
                  scores_.data());
   }
 
-  /// The mean loss; Z becomes D.
-  double SquaredError(const Batch& batch) {
-    const int64_t n = batch.size();
-    const float* targets = batch.target_values();
-    const float factor = 2.0f / static_cast<float>(n);
-    double sum = 0;
-    for (int64_t i = 0; i < n; ++i) {
-      float& z = scores_[static_cast<size_t>(i)];
-      const float residual = z - targets[i];
-      sum += static_cast<double>(residual) * residual;
-      z = factor * residual;
-    }
-    return sum / static_cast<double>(n);
-  }
-
-  /// The mean loss; Z becomes D.
-  double CrossEntropy(const Batch& batch) {
-    const int64_t n = batch.size();
-    const int64_t* labels = batch.labels();
-    const float factor = 1.0f / static_cast<float>(n);
-    double sum = 0;
-    float* z = scores_.data();
-    for (int64_t i = 0; i < n; ++i, z += outputs_) {
-      const int64_t label = labels[i];
-      FLSIM_CHECK(label >= 0 && label < outputs_, label, outputs_);
-      Eigen::Map<Eigen::ArrayXf> row(z, outputs_);
-      const float max = row.maxCoeff();
-      const float own = z[label];
-      row = (row - max).exp();
-      const float total = row.sum();
-      sum += std::log(total) + (max - own);
-      row *= factor / total;
-      z[label] -= factor;
-    }
-    return sum / static_cast<double>(n);
+  Outputs OutputsOf(const Batch& batch) const {
+    return {batch.size(), scores_.data(), outputs_, batch.labels(), batch.target_values()};
   }
 
   const Network& network_;

@@ -126,9 +126,9 @@ class TorchReplica : public Replica {
     const at::Tensor output = RunLast(RunBelowLast(batch)).contiguous().cpu();
     const at::Tensor targets = batch.targets().cpu();
     const bool classes = network_.task == Task::kClassification;
-    return SumLosses(network_, batch.size(), output.const_data_ptr<float>(),
-                     classes ? targets.const_data_ptr<int64_t>() : nullptr,
-                     classes ? nullptr : targets.const_data_ptr<float>());
+    return SumLosses(network_, {batch.size(), output.const_data_ptr<float>(), network_.outputs,
+                                classes ? targets.const_data_ptr<int64_t>() : nullptr,
+                                classes ? nullptr : targets.const_data_ptr<float>()});
   }
 
  private:

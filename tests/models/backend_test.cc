@@ -9,20 +9,33 @@
 namespace flsim {
 namespace {
 
-TEST_CASE("auto is linear for one linear layer and torch for all else") {
-  CHECK(BackendNames() == std::vector<std::string>{"auto", "linear", "torch"});
+TEST_CASE("auto is linear for one linear layer, fused where it has kernels, torch for all else") {
+  CHECK(BackendNames() == std::vector<std::string>{"auto", "fused", "linear", "torch"});
   CHECK(ResolveBackend("auto", Build(R"("linear")", Regression(10))) == "linear");
   CHECK(ResolveBackend("auto", Build(R"("softmax")", Images(32))) == "linear");
   CHECK(ResolveBackend("torch", Build(R"("softmax")", Images(32))) == "torch");
-  CHECK(ResolveBackend("auto", Build(R"("mlp")", Features(3, 2))) == "torch");
-  CHECK(ResolveBackend("auto", BuildLayers(R"(["relu", "linear"])", Features(3, 2))) == "torch");
+  for (const char* model : {R"("lenet")", R"("cnn")", R"("mlp")"}) {
+    CHECK(ResolveBackend("auto", Build(model, Images(32))) == "fused");
+  }
+  CHECK(ResolveBackend("auto", BuildLayers(R"(["relu", "linear"])", Features(3, 2))) == "fused");
   CHECK(ResolveBackend("auto", BuildLayers(R"([{"name": "linear", "bias": false}])",
-                                           Features(3, 2))) == "torch");
+                                           Features(3, 2))) == "fused");
+  const Network resnet = Build(R"("resnet18")", Images(32));
+  CHECK(ResolveBackend("auto", resnet) == "torch");
+  CHECK(DescribeBackend("torch", resnet) ==
+        "torch backend: LibTorch's operations and autograd; fused has no kernel for residual "
+        "(layer layer1.0)\n");
+  CHECK_THROWS_WITH(ResolveBackend("fused", resnet),
+                    "runtime.backend: fused has no kernel for residual (layer layer1.0); use auto "
+                    "or torch");
+  CHECK_THROWS_WITH(
+      ResolveBackend("fused", BuildLayers(R"(["batch_norm", "linear"])", Features(3, 2))),
+      "runtime.backend: fused has no kernel for batch_norm (layer 0); use auto or torch");
   CHECK_THROWS_WITH(ResolveBackend("linear", Build(R"("lenet")", Images(32))),
                     "runtime.backend: linear runs networks of one linear layer with bias only; "
                     "use auto or torch");
   CHECK_THROWS_WITH(ResolveBackend("cuda", Build(R"("lenet")", Images(32))),
-                    "runtime.backend: must be one of auto, linear, torch; got \"cuda\"");
+                    "runtime.backend: must be one of auto, fused, linear, torch; got \"cuda\"");
 }
 
 /// Largest difference, relative to the largest expected value.

@@ -1,0 +1,231 @@
+// Backward pass of a convolution behind 2x2 max pooling. Of its outputs at most one in four has a
+// gradient, fewer behind ReLU and dropout; those are listed, and the rest is never touched. Both
+// gradients are then sums of scaled rows of memory:
+//   dw[output][ky][taps]  += sum over the output's list of g * x[window of the value][ky][taps]
+//   dx[window][ky][taps]  += sum over the outputs whose value sits in that window of
+//                            g * w[output][ky][taps]
+// so one kernel serves both: a tile of rows x registers of the destination stays in registers while
+// the list goes by.
+#include "models/backends/fused/kernels.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "models/backends/fused/conv_sparse.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "models/backends/fused/scaled_rows-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace flsim::fused::HWY_NAMESPACE {
+
+constexpr int kMostSums = kRegisters >= 32 ? 28 : 12;
+constexpr int kMostVectors = 10;
+
+/// to[row][vector] += sum over the list of factor * from[offset + row * from_row + vector].
+template <int kRows, int kVectors>
+void AddTo(const RowList& list, const float* from, int64_t from_row, float* to, int64_t to_row) {
+  const D d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  V sum[kRows][kVectors];
+  FLSIM_UNROLL for (int r = 0; r < kRows; ++r) {
+    FLSIM_UNROLL for (int v = 0; v < kVectors; ++v) {
+      sum[r][v] = hn::LoadU(d, to + r * to_row + v * lanes);
+    }
+  }
+  AddScaledRows(list, from, from_row, sum);
+  // In this order: what a row's last register holds beyond the row is older than the next row.
+  FLSIM_UNROLL for (int r = 0; r < kRows; ++r) {
+    FLSIM_UNROLL for (int v = 0; v < kVectors; ++v) {
+      hn::StoreU(sum[r][v], d, to + r * to_row + v * lanes);
+    }
+  }
+}
+
+using Kernel = void (*)(const RowList&, const float*, int64_t, float*, int64_t);
+
+template <int kRows>
+Kernel KernelOfRows(int64_t vectors) {
+  switch (vectors) {
+#define FLSIM_CASE(n)                                            \
+  case n:                                                        \
+    if constexpr (n * kRows <= kMostSums && n <= kMostVectors) { \
+      return AddTo<kRows, n>;                                    \
+    }                                                            \
+    break;
+    FLSIM_CASE(1)
+    FLSIM_CASE(2)
+    FLSIM_CASE(3)
+    FLSIM_CASE(4)
+    FLSIM_CASE(5)
+    FLSIM_CASE(6)
+    FLSIM_CASE(7)
+    FLSIM_CASE(8)
+    FLSIM_CASE(9)
+    FLSIM_CASE(10)
+#undef FLSIM_CASE
+    default:
+      break;
+  }
+  HWY_ABORT("no sum of %d x %d registers", kRows, static_cast<int>(vectors));
+}
+
+Kernel KernelOf(int64_t rows, int64_t vectors) {
+  switch (rows) {
+    case 1:
+      return KernelOfRows<1>(vectors);
+    case 2:
+      return KernelOfRows<2>(vectors);
+    case 3:
+      return KernelOfRows<3>(vectors);
+    default:
+      return KernelOfRows<5>(vectors);
+  }
+}
+
+/// Cuts kernel x taps into tiles of registers and calls use(kernel, first ky, first tap) for each.
+template <class Use>
+HWY_INLINE void ForTiles(const ConvShape& shape, int64_t most_rows, const Use& use) {
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(D()));
+  const int64_t vectors = (shape.taps() + lanes - 1) / lanes;
+  for (int64_t ky = 0; ky < shape.kernel;) {
+    int64_t rows = shape.kernel - ky < most_rows ? shape.kernel - ky : most_rows;
+    rows = rows >= 5 ? 5 : rows >= 3 ? 3 : rows;
+    const int64_t fitting = kMostSums / rows < kMostVectors ? kMostSums / rows : kMostVectors;
+    const int64_t passes = (vectors + fitting - 1) / fitting;
+    const int64_t typical = (vectors + passes - 1) / passes;
+    for (int64_t v = 0; v < vectors; v += typical) {
+      const int64_t count = vectors - v < typical ? vectors - v : typical;
+      use(KernelOf(rows, count), ky, v * lanes);
+    }
+    ky += rows;
+  }
+}
+
+/// The sum of the list's factors.
+HWY_INLINE float SumOf(const RowList& list) {
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  V sum = hn::Zero(d);
+  for (int64_t i = 0; i < list.count; i += lanes) {
+    const int64_t left = list.count - i;
+    sum =
+        hn::Add(sum, LoadFirst(static_cast<size_t>(left < lanes ? left : lanes), list.factors + i));
+  }
+  return hn::GetLane(hn::SumOfLanes(d, sum));
+}
+
+void SparseWeightGradient(const Winners& winners, const float* x, float* scratch, float* dw,
+                          float* db) {
+  const ConvShape& shape = *winners.shape;
+  const int64_t outputs = shape.outputs, height = shape.pooled_height();
+  const int64_t width = shape.pooled_width(), tap_row = shape.tap_row();
+  const int64_t step = shape.stride * shape.inputs, down = shape.stride * shape.in_row;
+  const int32_t within[kDead + 1] = {0, static_cast<int32_t>(step), static_cast<int32_t>(down),
+                                     static_cast<int32_t>(down + step), 0};
+  auto* offsets = reinterpret_cast<int32_t*>(scratch + height * width + 1);
+  for (int64_t o = 0; o < outputs; ++o) {
+    RowList list{0, scratch, offsets};
+    for (int64_t row = 0; row < height; ++row) {
+      const float* dy = winners.dy + row * winners.dy_row + o;
+      const uint8_t* winner = winners.winner + row * width * outputs + o;
+      auto window = static_cast<int32_t>(2 * row * down);
+      for (int64_t p = 0; p < width; ++p, window += static_cast<int32_t>(2 * step)) {
+        list.Add(dy[p * outputs], window + within[winner[p * outputs]],
+                 winner[p * outputs] != kDead);
+      }
+    }
+    db[o] += SumOf(list);
+    ForTiles(shape, shape.kernel, [&](Kernel kernel, int64_t ky, int64_t tap) HWY_ATTR {
+      kernel(list, x + ky * shape.in_row + tap, shape.in_row,
+             dw + (o * shape.kernel + ky) * tap_row + tap, tap_row);
+    });
+  }
+}
+
+/// The outputs of one pooled pixel by the place of their value in the window: list[place] gets each
+/// one's gradient and the offset of its filter.
+HWY_INLINE void ListByPlace(int64_t outputs, const float* dy, const uint8_t* winner, int32_t filter,
+                            RowList* list) {
+  const D d;
+  const DI di;
+  const hn::Rebind<uint8_t, D> du8;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto filters = hn::Mul(hn::Iota(di, 0), hn::Set(di, filter));
+  for (int64_t o = 0; o < outputs; o += lanes) {
+    const auto count = static_cast<size_t>(outputs - o < lanes ? outputs - o : lanes);
+    const V g = LoadFirst(count, dy + o);
+    const M some = hn::Ne(g, hn::Zero(d));
+    // Winners may be read beyond the last: their gradients are zero here.
+    const auto place = hn::PromoteTo(di, hn::LoadU(du8, winner + o));
+    const auto offset = hn::Add(filters, hn::Set(di, static_cast<int32_t>(o) * filter));
+    FLSIM_UNROLL for (int k = 0; k < kDead; ++k) {
+      const auto here = hn::And(hn::Eq(place, hn::Set(di, k)), hn::RebindMask(di, some));
+      hn::CompressStore(g, hn::RebindMask(d, here), d, list[k].factors + list[k].count);
+      list[k].count += static_cast<int64_t>(
+          hn::CompressStore(offset, here, di, list[k].offsets + list[k].count));
+    }
+  }
+}
+
+void SparseInputGradient(const Winners& winners, const float* w, float* scratch, float* dx) {
+  const ConvShape& shape = *winners.shape;
+  const int64_t outputs = shape.outputs, width = shape.pooled_width(), tap_row = shape.tap_row();
+  const int64_t step = shape.stride * shape.inputs, down = shape.stride * shape.in_row;
+  const int64_t within[kDead] = {0, step, down, down + step};
+  const auto filter = static_cast<int32_t>(shape.kernel * tap_row);
+  // Weights beyond the first-level cache: one row of the kernel at a time, over all pixels.
+  const bool large = outputs * filter * 4 > (1 << 15);
+  const int64_t most_rows = large && tap_row >= 4 * kBlock ? 1 : shape.kernel;
+  auto* lists = reinterpret_cast<RowList*>(scratch);
+  auto* memory = reinterpret_cast<float*>(lists + width * kDead);
+  const int64_t room = outputs + kBlock;
+  for (int64_t row = 0; row < shape.pooled_height(); ++row) {
+    for (int64_t p = 0; p < width; ++p) {
+      for (int64_t k = 0; k < kDead; ++k) {
+        float* factors = memory + (p * kDead + k) * 2 * room;
+        lists[p * kDead + k] = {0, factors, reinterpret_cast<int32_t*>(factors + room)};
+      }
+      ListByPlace(outputs, winners.dy + row * winners.dy_row + p * outputs,
+                  winners.winner + (row * width + p) * outputs, filter, lists + p * kDead);
+    }
+    ForTiles(shape, most_rows, [&](Kernel kernel, int64_t ky, int64_t tap) HWY_ATTR {
+      float* windows = dx + row * 2 * down + ky * shape.in_row + tap;
+      for (int64_t p = 0; p < width; ++p) {
+        for (int k = 0; k < kDead; ++k) {
+          const RowList& list = lists[p * kDead + k];
+          if (list.count == 0) continue;
+          kernel(list, w + ky * tap_row + tap, tap_row, windows + 2 * p * step + within[k],
+                 shape.in_row);
+        }
+      }
+    });
+  }
+}
+
+}  // namespace flsim::fused::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace flsim::fused {
+
+int64_t SparseScratch(const ConvShape& shape) {
+  const int64_t width = shape.pooled_width();
+  constexpr auto kList = static_cast<int64_t>(sizeof(RowList) / sizeof(float));
+  const int64_t weights = 2 * (shape.pooled_height() * width + 1);
+  const int64_t inputs = width * kDead * (kList + 2 * (shape.outputs + kBlock));
+  return weights > inputs ? weights : inputs;
+}
+
+HWY_EXPORT(SparseWeightGradient);
+void SparseWeightGradient(const Winners& winners, const float* x, float* scratch, float* dw,
+                          float* db) {
+  HWY_DYNAMIC_DISPATCH(SparseWeightGradient)(winners, x, scratch, dw, db);
+}
+
+HWY_EXPORT(SparseInputGradient);
+void SparseInputGradient(const Winners& winners, const float* w, float* scratch, float* dx) {
+  HWY_DYNAMIC_DISPATCH(SparseInputGradient)(winners, w, scratch, dx);
+}
+
+}  // namespace flsim::fused
+#endif
