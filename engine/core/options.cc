@@ -163,9 +163,10 @@ void AddUnknownKeys(const Json& in, const std::vector<std::string>& known, const
     if (named && item.key() == "name") continue;
     if (std::find(known.begin(), known.end(), item.key()) != known.end()) continue;
     const std::string near = Nearest(item.key(), known);
-    const std::string suggestion = !near.empty()    ? "; did you mean '" + near + "'?"
-                                   : !known.empty() ? "; known: " + JoinNames(known)
-                                                    : "; it has no options";
+    const std::string suggestion =
+        !near.empty()    ? "; did you mean '" + near + "'?"
+        : !known.empty() ? "; known: " + JoinNames(known)
+                         : "; " + in.value("name", std::string("it")) + " has no options";
     problems.Add(JoinPath(path, item.key()), "unknown option" + suggestion);
   }
 }

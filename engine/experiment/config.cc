@@ -93,8 +93,11 @@ ExperimentConfig ParseConfig(Json json, Problems& problems) {
   if (json.is_object()) {
     Json rounds = json.value("rounds", Json(config.rounds));
     if (rounds == 0) rounds = 1;
-    GiveRounds(json, "server_lr_schedule", rounds);
-    if (json.contains("training")) GiveRounds(json["training"], "lr_schedule", rounds);
+    // Any others are a problem of "rounds" alone.
+    if (rounds.is_number_integer() && rounds >= 1 && rounds <= 4294967295) {
+      GiveRounds(json, "server_lr_schedule", rounds);
+      if (json.contains("training")) GiveRounds(json["training"], "lr_schedule", rounds);
+    }
   }
   ReadOptions(config, json, "", problems);
   return config;

@@ -28,9 +28,10 @@ class Cosine : public Schedule {
     }
     void Check(Problems& problems, const std::string& path) {
       if (rounds && *rounds <= warmup_rounds) {
-        problems.Add(JoinPath(path, "rounds"), "must be greater than warmup_rounds (" +
-                                                   std::to_string(warmup_rounds) + "), got " +
-                                                   std::to_string(*rounds));
+        // Of the two, the one that is never given by default.
+        problems.Add(JoinPath(path, "warmup_rounds"),
+                     "must be less than the rounds of the cosine (" + std::to_string(*rounds) +
+                         "; by default the experiment's), got " + std::to_string(warmup_rounds));
       }
     }
   };

@@ -55,7 +55,7 @@ TEST_CASE("a component that isn't one says what is expected, aliases among the k
         "  toy_strategy: expected a name or an object with a name, got 5");
   CHECK(ToyProblems(R"({"toy_strategy": {"name": "plain", "mu": 1}})") ==
         "experiment.json has 1 problem\n"
-        "  toy_strategy.mu: unknown option; it has no options");
+        "  toy_strategy.mu: unknown option; plain has no options");
 }
 
 TEST_CASE("a mistyped component or alias is told its nearest name, and all names") {

@@ -72,9 +72,10 @@ TEST_CASE("no schedule reaches 0 or leaves (0, 1], however long the experiment")
 }
 
 TEST_CASE("options of schedules that make no sense are refused") {
-  CHECK(
-      WhyRefused<Schedule>({{"name", "cosine"}, {"rounds", 5}, {"warmup_rounds", 5}}) ==
-      "test.json has 1 problem\n  schedule.rounds: must be greater than warmup_rounds (5), got 5");
+  CHECK(WhyRefused<Schedule>({{"name", "cosine"}, {"rounds", 5}, {"warmup_rounds", 5}}) ==
+        "test.json has 1 problem\n  schedule.warmup_rounds: must be less than the rounds of the "
+        "cosine "
+        "(5; by default the experiment's), got 5");
   CHECK(WhyRefused<Schedule>({{"name", "step"}, {"every", 0}}) ==
         "test.json has 1 problem\n  schedule.every: must be at least 1, got 0");
   CHECK(WhyRefused<Schedule>({{"name", "exponential"}, {"factor", 1.5}}) ==
