@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "engine/core/registry.h"
@@ -65,6 +66,10 @@ class Sampler {
   /// The clients of a round, distinct and in 0 .. clients - 1, in increasing order. May be empty
   /// only where CohortSize() is 0.
   virtual std::vector<int64_t> Sample(const SamplingRound& round) const = 0;
+
+  /// SHA-256 of what files say of rounds 1 .. rounds, so that a resumed run notices a changed file;
+  /// "" where the options and the seed tell all.
+  virtual std::string FileHash(int64_t rounds) const { return ""; }
 
  protected:
   explicit Sampler(const SamplerOptions& options) : options_(options) {}

@@ -12,11 +12,23 @@ struct ConfigFlags {
   std::vector<std::string> set;
 };
 
+/// Where a run or a replay goes, and what is seen of it.
+struct OutputFlags {
+  std::string out;
+  bool force = false;
+  std::string progress;  ///< bar, plain, none; empty: bar on a terminal, else plain
+};
+
 struct RunFlags {
   ConfigFlags config;
-  std::string out;
-  bool resume = false, force = false;
-  std::string progress;  ///< bar, plain, none; empty: bar on a terminal, else plain
+  OutputFlags output;
+  bool resume = false;
+};
+
+struct ReplayFlags {
+  ConfigFlags config;
+  OutputFlags output;
+  std::string updates;
 };
 
 int RunCommand(const RunFlags& flags);
@@ -29,7 +41,7 @@ int ValidateCommand(const ConfigFlags& flags, bool resolved);
 int PartitionCommand(const ConfigFlags& flags, const std::string& out);
 
 /// Replays recorded updates under the config's strategy; see engine/experiment/replay.h.
-int ReplayCommand(const ConfigFlags& flags, const std::string& updates, const std::string& out);
+int ReplayCommand(const ReplayFlags& flags);
 
 int ListCommand(const std::string& kind);
 int DescribeCommand(const std::string& kind, const std::string& name);

@@ -40,6 +40,14 @@ void AddConfigFlags(CLI::App* command, ConfigFlags& flags, bool required) {
       ->trigger_on_parse(false);
 }
 
+void AddOutputFlags(CLI::App* command, OutputFlags& flags) {
+  command
+      ->add_option("--progress", flags.progress,
+                   "bar on a terminal, else plain lines, or none (prints errors only)")
+      ->check(CLI::IsMember({"bar", "plain", "none"}));
+  command->add_flag("--force", flags.force, "Replaces the run in the folder");
+}
+
 int Main(int argc, char** argv) {
   CLI::App app(
       "Federated-learning simulation in one process.\n"
@@ -54,16 +62,15 @@ int Main(int argc, char** argv) {
 
   RunFlags run;
   AddConfigFlags(&app, run.config, /*required=*/false);
-  app.add_option("--out", run.out, "The run folder; by default output.dir/name");
-  app.add_flag("--resume", run.resume, "Goes on with the run in the folder, to the same bits");
-  app.add_flag("--force", run.force, "Replaces the run in the folder")->excludes("--resume");
-  app.add_option("--progress", run.progress,
-                 "bar on a terminal, else plain lines, or none (prints errors only)")
-      ->check(CLI::IsMember({"bar", "plain", "none"}));
+  app.add_option("--out", run.output.out, "The run folder; by default output.dir/name");
+  AddOutputFlags(&app, run.output);
+  app.add_flag("--resume", run.resume, "Goes on with the run in the folder, to the same bits")
+      ->excludes("--force");
 
+  ReplayFlags replayed;
   ConfigFlags config;
   bool resolved = false, markdown = false;
-  std::string out, updates, kind, name;
+  std::string out, kind, name;
   auto* validate =
       app.add_subcommand("validate", "Reports every problem of a config; reads no data");
   AddConfigFlags(validate, config, /*required=*/true);
@@ -73,12 +80,18 @@ int Main(int argc, char** argv) {
   AddConfigFlags(partition, config, /*required=*/true);
   partition->add_option("--out", out,
                         "Safetensors file to write, for partition {\"name\": \"file\"}");
-  auto* replay = app.add_subcommand(
-      "replay",
-      "Applies the config's strategy, aggregator and server optimizer to recorded updates");
-  AddConfigFlags(replay, config, /*required=*/true);
-  replay->add_option("--updates", updates, "A run folder with recorded updates")->required();
-  replay->add_option("--out", out, "Folder to write global-0000.safetensors, ... to")->required();
+  auto* replay = app.add_subcommand("replay",
+                                    "Applies the server's side of the config (strategy, "
+                                    "aggregator, server optimizer) to recorded "
+                                    "updates");
+  AddConfigFlags(replay, replayed.config, /*required=*/true);
+  replay->add_option("--updates", replayed.updates, "A run folder with recorded updates")
+      ->required();
+  replay
+      ->add_option("--out", replayed.output.out,
+                   "Run folder to write, with global-0000.safetensors, ...")
+      ->required();
+  AddOutputFlags(replay, replayed.output);
   auto* list = app.add_subcommand("list", "Lists the components");
   list->add_option("kind", kind, "strategy, dataset, model, ...");
   auto* describe = app.add_subcommand("describe", "Tells what a component is and its options");
@@ -95,7 +108,7 @@ int Main(int argc, char** argv) {
   }
   if (*validate) return ValidateCommand(config, resolved);
   if (*partition) return PartitionCommand(config, out);
-  if (*replay) return ReplayCommand(config, updates, out);
+  if (*replay) return ReplayCommand(replayed);
   if (*list) return ListCommand(kind);
   if (*describe) return DescribeCommand(kind, name);
   if (*schema) return SchemaCommand(markdown);

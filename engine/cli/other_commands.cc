@@ -50,7 +50,8 @@ int ValidateCommand(const ConfigFlags& flags, bool resolved) {
     std::cout << flags.config << " is valid\n"
               << Headline(experiment) << "\n"
               << DescribeNetwork(experiment.network())
-              << DescribeBackend(experiment.backend(), experiment.network());
+              << DescribeBackend(experiment.backend(), experiment.network())
+              << WarningLines(experiment);
   }
   return 0;
 }

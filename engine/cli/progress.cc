@@ -157,6 +157,11 @@ class Bar : public RecordSink {
 
 }  // namespace
 
+std::string ProgressKind(const std::string& flag) {
+  if (!flag.empty()) return flag;
+  return isatty(STDERR_FILENO) != 0 ? "bar" : "plain";
+}
+
 std::unique_ptr<RecordSink> MakeProgress(const std::string& kind, int64_t rounds) {
   if (kind == "bar") return std::make_unique<Bar>(rounds);
   if (kind == "plain") return std::make_unique<PlainLines>(rounds);

@@ -9,6 +9,9 @@
 
 namespace flsim {
 
+/// The kind of progress that a flag asks for; "" asks for a bar on a terminal, else plain lines.
+std::string ProgressKind(const std::string& flag);
+
 /// A sink that shows where a run is; destroyed, it leaves the cursor on a fresh line.
 /// "bar": one line that is redrawn, with round, loss, accuracy, examples/s and time left; "plain":
 /// a line now and then; "none": null.

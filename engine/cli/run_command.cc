@@ -1,6 +1,4 @@
 // flsim --config F: the run itself.
-#include <unistd.h>
-
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
@@ -16,7 +14,7 @@ namespace {
 
 ExistingRun Existing(const RunFlags& flags) {
   if (flags.resume) return ExistingRun::kResume;
-  return flags.force ? ExistingRun::kReplace : ExistingRun::kRefuse;
+  return flags.output.force ? ExistingRun::kReplace : ExistingRun::kRefuse;
 }
 
 }  // namespace
@@ -24,15 +22,20 @@ ExistingRun Existing(const RunFlags& flags) {
 int RunCommand(const RunFlags& flags) {
   Experiment experiment = Experiment::Read(flags.config.config, flags.config.set);
   const ExperimentConfig& config = experiment.config();
-  RunFolder folder(flags.out.empty() ? config.output.dir + "/" + config.name : flags.out,
-                   Existing(flags), experiment.resolved());
-  const bool on_terminal = isatty(STDERR_FILENO) != 0;
-  const std::string progress = !flags.progress.empty() ? flags.progress
-                               : on_terminal           ? "bar"
-                                                       : "plain";
+  const std::string& out = flags.output.out;
+  RunFolder folder(out.empty() ? config.output.dir + "/" + config.name : out, Existing(flags),
+                   experiment.resolved());
+  const std::string progress = ProgressKind(flags.output.progress);
   const bool quiet = progress == "none";
 
-  if (!quiet) std::fprintf(stderr, "%s\n", Headline(experiment).c_str());
+  if (!quiet) {
+    std::fprintf(stderr, "%s\n%s", Headline(experiment).c_str(), WarningLines(experiment).c_str());
+    if (flags.resume && !folder.has_checkpoint()) {
+      std::fprintf(stderr,
+                   "%s holds no checkpoint to resume from: the run starts from the beginning\n",
+                   folder.path().c_str());
+    }
+  }
   experiment.Load();
   if (!quiet) std::fprintf(stderr, "%s\n", DataLine(experiment).c_str());
 

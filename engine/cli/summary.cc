@@ -69,6 +69,16 @@ std::string AlgorithmText(const ExperimentConfig& config) {
   return text;
 }
 
+/// "3 of 30 rounds were skipped: too few clients for krum"; "" if none was.
+std::string SkippedText(const Experiment& experiment, const RunSummary& summary) {
+  if (summary.skipped_rounds == 0) return "";
+  const bool by_aggregator = !experiment.aggregator().WhyNotCohort(1).empty();
+  return ShowInteger(summary.skipped_rounds) + " of " + ShowInteger(summary.rounds) +
+         " rounds were skipped: " +
+         (by_aggregator ? "too few clients for " + experiment.config().aggregator.name
+                        : "nobody arrived");
+}
+
 }  // namespace
 
 void History::Round(const RoundRecord& record) {
@@ -114,6 +124,12 @@ std::string DataLine(const Experiment& experiment) {
          " each (" + experiment.config().partition.name + ")";
 }
 
+std::string WarningLines(const Experiment& experiment) {
+  std::string text;
+  for (const std::string& warning : experiment.Warnings()) text += "warning: " + warning + "\n";
+  return text;
+}
+
 std::string ClosingText(const Experiment& experiment, const RunResult& result,
                         const History& history, const std::string& folder) {
   const RunSummary& summary = result.summary;
@@ -132,10 +148,13 @@ std::string ClosingText(const Experiment& experiment, const RunResult& result,
                                              : summary.reason);
   row("final", ShowMetrics(summary.final_metrics));
   if (!summary.best_metrics.is_null()) row("best", ShowMetrics(summary.best_metrics));
+  row("skipped", SkippedText(experiment, summary));
   row("time",
       (summary.wall_s < 60 ? Format("%.3g s", summary.wall_s) : ShowDuration(summary.wall_s)) +
-          " for " + ShowInteger(summary.rounds) + " rounds, " +
-          ShowCount(summary.train_examples_per_s) + " training examples/s");
+          " for " + ShowInteger(summary.rounds) + " rounds" +
+          (summary.train_examples_per_s
+               ? ", " + ShowCount(*summary.train_examples_per_s) + " training examples/s"
+               : ""));
   row("memory", ShowInteger(summary.peak_rss_bytes / 1000000) + " MB at most");
   row("results", folder + " (rounds.jsonl, summary.json, model.safetensors, config.json)");
   return text.str();

@@ -28,6 +28,9 @@ std::string Headline(const Experiment& experiment);
 /// loaded.
 std::string DataLine(const Experiment& experiment);
 
+/// What else should be known before a run: "warning: ..." a line.
+std::string WarningLines(const Experiment& experiment);
+
 /// The closing table, the chart of the loss and, for synthetic data, the true coefficients beside
 /// the learned ones.
 std::string ClosingText(const Experiment& experiment, const RunResult& result,

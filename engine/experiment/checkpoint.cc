@@ -8,7 +8,7 @@
 namespace flsim {
 namespace {
 
-constexpr const char* kFormat = "flsim-checkpoint-2";
+constexpr const char* kFormat = "flsim-checkpoint-3";
 constexpr const char* kStatePrefix = "state.";
 
 bool IsMetrics(const Json& json) { return json.is_null() || json.is_object(); }
@@ -28,7 +28,7 @@ std::string ContentHash(const SafetensorsFile& file, const std::string& run) {
 }  // namespace
 
 void SaveCheckpoint(const std::string& path, const ServerState& state, ClientStore& store,
-                    const RunProgress& progress, const std::string& data_hash) {
+                    const RunProgress& progress, const InputHashes& inputs) {
   SafetensorsFile file;
   file.tensors.emplace_back("parameters", state.parameters);
   if (state.buffers.numel() > 0) file.tensors.emplace_back("buffers", state.buffers);
@@ -39,10 +39,12 @@ void SaveCheckpoint(const std::string& path, const ServerState& state, ClientSto
                     {"wall_s", progress.wall_s},
                     {"train_wall_s", progress.train_wall_s},
                     {"examples", progress.examples},
+                    {"skipped_rounds", progress.skipped_rounds},
                     {"final", progress.final_metrics},
                     {"best", progress.best_metrics}};
   file.metadata = {{"format", kFormat},
-                   {"data", data_hash},
+                   {"data", inputs.data},
+                   {"cohorts", inputs.cohorts(state.round)},
                    {"content", ContentHash(file, run.dump())},
                    {"run", run.dump()}};
   WriteSafetensors(path, file);
@@ -50,7 +52,7 @@ void SaveCheckpoint(const std::string& path, const ServerState& state, ClientSto
 }
 
 Checkpoint LoadCheckpoint(const std::string& path, const Network& network, int64_t clients,
-                          const std::string& data_hash, ClientStore& store) {
+                          const InputHashes& inputs, ClientStore& store) {
   const SafetensorsFile file = ReadSafetensors(path);
   const auto refuse = [&](const std::string& why) {
     throw DataError(path + ": " + why + "; start over with --force");
@@ -60,7 +62,7 @@ Checkpoint LoadCheckpoint(const std::string& path, const Network& network, int64
     return found == file.metadata.end() ? std::string() : found->second;
   };
   if (entry("format") != kFormat) refuse("is not a checkpoint of this version of flsim");
-  if (entry("data") != data_hash) refuse("was made with other data or another partition of them");
+  if (entry("data") != inputs.data) refuse("was made with other data or another partition of them");
   if (entry("content") != ContentHash(file, entry("run")))
     refuse("is damaged: its bytes are not those that were written");
   Checkpoint checkpoint;
@@ -84,8 +86,15 @@ Checkpoint LoadCheckpoint(const std::string& path, const Network& network, int64
   try {
     const Json run = Json::parse(entry("run"));
     checkpoint.state.round = run.at("round").get<int64_t>();
-    checkpoint.progress = {run.at("wall_s").get<double>(), run.at("train_wall_s").get<double>(),
-                           run.at("examples").get<int64_t>(), run.at("final"), run.at("best")};
+    checkpoint.progress = {run.at("wall_s").get<double>(),
+                           run.at("train_wall_s").get<double>(),
+                           run.at("examples").get<int64_t>(),
+                           run.at("skipped_rounds").get<int64_t>(),
+                           run.at("final"),
+                           run.at("best")};
+    if (entry("cohorts") != inputs.cohorts(checkpoint.state.round)) {
+      refuse("was made when the file of sampler.path listed other cohorts for the rounds done");
+    }
     if (!IsMetrics(checkpoint.progress.final_metrics) ||
         !IsMetrics(checkpoint.progress.best_metrics)) {
       refuse("has a damaged record of the run");

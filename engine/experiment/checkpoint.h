@@ -4,19 +4,18 @@
 
 #include <string>
 
-#include "engine/core/json.h"
+#include "engine/experiment/run_progress.h"
 #include "engine/round/client_store.h"
 #include "models/network.h"
 #include "strategies/server_state.h"
 
 namespace flsim {
 
-/// What a run has come to, beside the server's state.
-struct RunProgress {
-  double wall_s = 0;        ///< of all rounds and evaluations so far
-  double train_wall_s = 0;  ///< of the rounds alone
-  int64_t examples = 0;     ///< trained on so far
-  Json final_metrics, best_metrics;
+/// What a run read that its config does not tell, by hash.
+struct InputHashes {
+  std::string data;  ///< data set and partition
+  /// Of the cohorts of rounds 1 .. rounds, where a file lists them: see Sampler::FileHash.
+  std::function<std::string(int64_t rounds)> cohorts;
 };
 
 struct Checkpoint {
@@ -24,14 +23,13 @@ struct Checkpoint {
   RunProgress progress;
 };
 
-/// Writes atomically: a crash leaves the previous checkpoint. `data_hash`: of data set and
-/// partition.
+/// Writes atomically: a crash leaves the previous checkpoint.
 void SaveCheckpoint(const std::string& path, const ServerState& state, ClientStore& store,
-                    const RunProgress& progress, const std::string& data_hash);
+                    const RunProgress& progress, const InputHashes& inputs);
 
 /// Fills `store`, which is empty. Throws DataError if the file is damaged, belongs to another
-/// network or was made with other data.
+/// network or was made from other inputs.
 Checkpoint LoadCheckpoint(const std::string& path, const Network& network, int64_t clients,
-                          const std::string& data_hash, ClientStore& store);
+                          const InputHashes& inputs, ClientStore& store);
 
 }  // namespace flsim

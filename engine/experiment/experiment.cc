@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "engine/core/device.h"
+#include "engine/core/files.h"
 #include "engine/core/vector_ops.h"
 
 namespace flsim {
@@ -176,6 +177,16 @@ void Experiment::CheckSampler(int64_t clients, Problems& problems) const {
   if (!refusal.empty()) problems.Add("aggregator", refusal);
 }
 
+std::vector<std::string> Experiment::Warnings() const {
+  const EvaluationOptions& evaluation = config_.evaluation;
+  if (!strategy_->Needs().personal || evaluation.clients == "none" || *evaluation.held_out > 0) {
+    return {};
+  }
+  return {
+      "evaluation.held_out is 0: each client's own model is judged on the very examples that it "
+      "was trained on; leave it out, or set it to 0.2, to keep a part of them for this"};
+}
+
 void Experiment::LoadPartition() {
   dataset_->Load(AvailableCores());
   partition_input_.examples = dataset_->facts().train_examples;
@@ -203,6 +214,13 @@ void Experiment::Load() {
         HoldOut(partition_, *config_.evaluation.held_out, config_.seed);
   }
   DrawRoot();
+}
+
+std::string Experiment::PartitionHash() const {
+  const auto hash = [](const std::vector<int64_t>& v) {
+    return Sha256({reinterpret_cast<const char*>(v.data()), v.size() * sizeof(int64_t)});
+  };
+  return Sha256(hash(partition_.offsets) + hash(partition_.indices));
 }
 
 void Experiment::AssumeSizes(const std::vector<int64_t>& sizes) {

@@ -20,6 +20,9 @@ class Experiment {
   /// The experiment in a config file (- is standard input), changed by `overrides` (KEY=VALUE).
   static Experiment Read(const std::string& file, const std::vector<std::string>& overrides);
 
+  /// What is legal but hardly meant, each with what to do about it.
+  std::vector<std::string> Warnings() const;
+
   /// Reads the data and draws the partition. Throws DataError or ConfigError.
   void LoadPartition();
   /// The same, and puts aside what is held out.
@@ -55,6 +58,8 @@ class Experiment {
   /// Training examples of the server itself, where the aggregator asks for them.
   const std::vector<int64_t>& root() const { return root_; }
   Population population() const { return {partition_.clients(), partition_.offsets.data()}; }
+  /// SHA-256 of partition().
+  std::string PartitionHash() const;
   const PartitionInput& partition_input() const { return partition_input_; }
   /// Round 0: the initial model (that of the file `init`, if one is given) and what the strategy
   /// keeps.

@@ -1,7 +1,5 @@
 #include "engine/experiment/record.h"
 
-#include <cmath>
-
 #include "engine/experiment/version.h"
 
 namespace flsim {
@@ -32,7 +30,6 @@ void Summarize(const Aggregate& aggregate, RoundRecord& record) {
     loss_sum += client.loss_sum;
   }
   if (record.examples > 0) record.train_loss = loss_sum / static_cast<double>(record.examples);
-  if (!aggregate.clients.empty()) record.update_norm = std::sqrt(aggregate.squared_norm);
 }
 
 Json ToJson(const RoundRecord& record) {
@@ -74,8 +71,9 @@ Json ToJson(const RunSummary& summary) {
   json["final"] = summary.final_metrics;
   json["best"] = summary.best_metrics;
   json["rounds"] = summary.rounds;
+  if (summary.skipped_rounds > 0) json["skipped_rounds"] = summary.skipped_rounds;
   json["wall_s"] = summary.wall_s;
-  json["train_examples_per_s"] = summary.train_examples_per_s;
+  if (summary.train_examples_per_s) json["train_examples_per_s"] = *summary.train_examples_per_s;
   json["peak_rss_bytes"] = summary.peak_rss_bytes;
   json["model_sha256"] = summary.model_sha256;
   json["version"] = kVersion;

@@ -20,14 +20,14 @@ struct RoundRecord {
   std::optional<double> train_loss;  ///< mean over `examples`, each at the time it was trained on
   std::optional<Metrics> test;
   std::optional<ClientMetrics> clients;
-  std::optional<double> update_norm;     ///< of the aggregate
+  std::optional<double> update_norm;     ///< of what the server optimizer stepped along
   std::string skipped;                   ///< why the round moved nothing, if it didn't
   int64_t bytes_up = 0, bytes_down = 0;  ///< between the cohort and the server
   double wall_s = 0;                     ///< sampling to server update
   std::optional<double> evaluation_s;
 };
 
-/// Fills in what the cohort's clients did and sent; before the server's step.
+/// Fills in what the cohort's clients did.
 void Summarize(const Aggregate& aggregate, RoundRecord& record);
 
 /// The line of rounds.jsonl.
@@ -38,12 +38,13 @@ Json MetricsJson(const RoundRecord& record);
 
 /// What a run came to.
 struct RunSummary {
-  std::string status;  ///< completed, interrupted or diverged
-  std::string reason;  ///< of a status other than completed
-  int64_t rounds = 0;  ///< done
+  std::string status;          ///< completed, interrupted or diverged
+  std::string reason;          ///< of a status other than completed
+  int64_t rounds = 0;          ///< done
+  int64_t skipped_rounds = 0;  ///< of these, those that moved nothing
   Json final_metrics, best_metrics;
   double wall_s = 0;  ///< of all rounds and evaluations, earlier parts of a resumed run included
-  double train_examples_per_s = 0;
+  std::optional<double> train_examples_per_s;  ///< absent for a replay
   int64_t peak_rss_bytes = 0;
   std::string model_sha256;  ///< of the parameters' bytes
   uint64_t seed = 0;

@@ -1,15 +1,9 @@
 #include "engine/experiment/replay.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <map>
-#include <set>
-#include <sstream>
 
-#include "engine/core/files.h"
 #include "engine/core/vector_ops.h"
 #include "engine/experiment/update_recorder.h"
 #include "engine/round/round_runner.h"
@@ -17,62 +11,11 @@
 namespace flsim {
 namespace {
 
-std::vector<std::string> SplitLine(const std::string& line) {
-  std::vector<std::string> cells;
-  std::istringstream in(line);
-  for (std::string cell; std::getline(in, cell, ',');) {
-    if (!cell.empty() && cell.back() == '\r') cell.pop_back();
-    cells.push_back(cell);
-  }
-  return cells;
-}
-
-template <class T>
-bool ParseNumber(const std::string& text, T& out) {
-  const char* end = text.data() + text.size();
-  const auto result = std::from_chars(text.data(), end, out);
-  return result.ec == std::errc() && result.ptr == end;
-}
-
-/// Adds the local steps that another list of the same clients has.
-void TakeSteps(const std::vector<RecordedClient>& steps, std::vector<RecordedClient>& clients) {
-  std::map<int64_t, std::optional<int64_t>> of;
-  for (const RecordedClient& client : steps) of[client.client] = client.steps;
-  for (RecordedClient& client : clients) {
-    const auto known = of.find(client.client);
-    if (known != of.end()) client.steps = known->second;
-  }
-}
-
-/// The recorded rounds of a folder.
-std::vector<std::vector<RecordedClient>> ReadRounds(const std::string& updates) {
-  std::vector<std::vector<RecordedClient>> rounds;
-  // clients.csv comes last: a round without it was interrupted.
-  const auto csv = [&](int64_t round) { return RoundFolder(updates, round) + "/clients.csv"; };
-  for (int64_t round = 1; std::filesystem::exists(csv(round)); ++round) {
-    rounds.push_back(ReadClientsCsv(csv(round)));
-    const std::string steps = RoundFolder(updates, round) + "/steps.csv";
-    if (std::filesystem::exists(steps)) TakeSteps(ReadClientsCsv(steps), rounds.back());
-  }
-  if (rounds.empty()) {
-    throw DataError(updates + " holds no recorded updates: there is no " + csv(1) +
-                    "; record some with output.record_updates");
-  }
-  return rounds;
-}
-
-int64_t LargestClient(const std::vector<std::vector<RecordedClient>>& rounds) {
-  int64_t largest = 0;
-  for (const auto& round : rounds) {
-    for (const RecordedClient& client : round) largest = std::max(largest, client.client);
-  }
-  return largest;
-}
+using Note = std::function<void(const std::string&)>;
 
 /// Loads the experiment's data, or where that fails and they are not needed makes do with the
 /// numbers of examples that were recorded. Returns whether there are data.
-bool LoadData(Experiment& experiment, const std::vector<std::vector<RecordedClient>>& rounds,
-              const std::function<void(const std::string&)>& note) {
+bool LoadData(Experiment& experiment, const Recording& recording, const Note& note) {
   try {
     experiment.Load();
     return true;
@@ -83,9 +26,9 @@ bool LoadData(Experiment& experiment, const std::vector<std::vector<RecordedClie
     }
     note(std::string("nothing is evaluated: ") + error.what());
   }
-  std::vector<int64_t> sizes(
-      static_cast<size_t>(std::max(experiment.configured_clients(), LargestClient(rounds) + 1)));
-  for (const auto& round : rounds) {
+  std::vector<int64_t> sizes(static_cast<size_t>(
+      std::max(experiment.configured_clients(), recording.LargestClient() + 1)));
+  for (const auto& round : recording.rounds) {
     for (const RecordedClient& client : round) {
       sizes[static_cast<size_t>(client.client)] = client.examples;
     }
@@ -101,20 +44,56 @@ bool LoadData(Experiment& experiment, const std::vector<std::vector<RecordedClie
 
 /// A strategy that looks at the clients' data finds as many examples as were recorded, or the data
 /// are others.
-void CheckSizes(const Experiment& experiment, const std::string& updates,
-                const std::vector<std::vector<RecordedClient>>& rounds) {
+void CheckSizes(const Experiment& experiment, const Recording& recording) {
   const StrategyNeeds needs = experiment.strategy().Needs();
   if (!needs.data && !needs.cohort_gradient) return;
-  for (const auto& round : rounds) {
+  for (const auto& round : recording.rounds) {
     for (const RecordedClient& client : round) {
       const int64_t size = experiment.partition().size(client.client);
       if (client.examples == size) continue;
-      throw DataError(updates + ": client " + std::to_string(client.client) +
+      throw DataError(recording.folder + ": client " + std::to_string(client.client) +
                       " was recorded with " + std::to_string(client.examples) +
-                      " examples, the partition of this config " + "gives it " +
-                      std::to_string(size) + "; strategy " + experiment.config().strategy.name +
+                      " examples, the partition of this config gives it " + std::to_string(size) +
+                      "; strategy " + experiment.config().strategy.name +
                       " needs the data of the run");
     }
+  }
+}
+
+/// Refuses data that are not the recording's, as far as can be known.
+void CheckData(const Experiment& experiment, const Recording& recording, bool has_data,
+               const Note& note) {
+  if (has_data && !recording.config.is_null()) CheckOrigin(recording, experiment);
+  if (has_data && recording.config.is_null()) {
+    note("the data could not be checked: " + recording.folder +
+         " has no recording.json, which says on which it was recorded");
+  }
+  const int64_t population = experiment.partition().clients(), largest = recording.LargestClient();
+  if (largest >= population) {
+    throw DataError(recording.folder + " has updates of client " + std::to_string(largest) +
+                    ", but the partition of this config has clients 0 to " +
+                    std::to_string(population - 1) + " only");
+  }
+  CheckSizes(experiment, recording);
+}
+
+/// Says what of the config plays no part.
+void TellWhatIsIgnored(const Experiment& experiment, const Recording& recording, const Note& note) {
+  const std::string& name = experiment.config().strategy.name;
+  note(
+      "cohorts and clients' models are the recorded ones: rounds, sampler and evaluation.clients "
+      "play no part, and of training only what the server's side of " +
+      name + " computes with");
+  const Json& own = experiment.config().strategy.resolved;
+  if (recording.config.is_null()) {
+    note("of strategy " + name +
+         " only the server's side is replayed; how the clients were "
+         "trained is not known");
+  } else if (const Json recorded = recording.config.value("strategy", Json()); recorded != own) {
+    note("of strategy " + Shown(own) +
+         " only the server's side is replayed; the clients were "
+         "trained under " +
+         Shown(recorded));
   }
 }
 
@@ -132,135 +111,121 @@ void TakeRecorded(const Network& network, const std::string& file, const Recorde
   task.loss_sum = recorded.train_loss.value_or(0) * static_cast<double>(task.examples_seen);
 }
 
-}  // namespace
+/// One replay in progress; the folder is begun.
+class Replaying {
+ public:
+  Replaying(const Experiment& experiment, const Recording& recording, RunFolder& folder,
+            const std::vector<RecordSink*>& sinks, const std::atomic<bool>& stop, bool has_data)
+      : experiment_(experiment),
+        recording_(recording),
+        folder_(folder),
+        sinks_(sinks),
+        stop_(stop),
+        pool_(experiment.workers()),
+        setup_(experiment.Setup(stop)),
+        runner_(setup_, experiment.aggregator(), pool_, experiment.worker_devices()),
+        store_(setup_.ClientState(), experiment.config().runtime.client_state_mb << 20,
+               folder.ClientStateFile()),
+        recorder_(folder.path(), experiment.network()),
+        state_(experiment.InitialState(GlobalFile(recording.folder, 0))) {
+    if (has_data) {
+      evaluator_.emplace(setup_, pool_, runner_,
+                         EvaluatorOptions{experiment.config().evaluation.batch_size, nullptr, 0});
+    }
+  }
 
-std::vector<RecordedClient> ReadClientsCsv(const std::string& path) {
-  std::istringstream lines(ReadFile(path));
-  std::string line;
-  int64_t number = 1;
-  const auto fail = [&](const std::string& why) {
-    throw DataError(path + " line " + std::to_string(number) + ": " + why);
-  };
-  std::getline(lines, line);
-  std::map<std::string, size_t> columns;
-  for (const std::string& name : SplitLine(line)) columns.emplace(name, columns.size());
-  for (const char* name : {"client", "num_examples"}) {
-    if (columns.count(name) == 0) {
-      fail(std::string("needs a header with the columns client,num_examples,train_loss; '") + name +
-           "' is missing");
-    }
+  RunResult Finish() {
+    const Stopwatch wall;
+    RunSummary summary = EndOf([this] {
+      Report({});
+      for (const std::vector<RecordedClient>& clients : recording_.rounds) OneRound(clients);
+    });
+    SaveParameters(experiment_.network(), folder_.File("model.safetensors"), state_.parameters,
+                   state_.buffers);
+    progress_.wall_s = wall.Seconds();
+    Describe(progress_, state_, experiment_.config().seed, summary);
+    folder_.WriteSummary(summary);
+    return {summary, state_, 0};
   }
-  std::vector<RecordedClient> clients;
-  std::set<int64_t> seen;
-  while (std::getline(lines, line)) {
-    ++number;
-    if (line.empty() || line == "\r") continue;
-    const std::vector<std::string> cells = SplitLine(line);
-    /// The cell of a column, or "" where there is none.
-    const auto cell = [&](const char* column) {
-      const auto found = columns.find(column);
-      return found == columns.end() || found->second >= cells.size() ? std::string()
-                                                                     : cells[found->second];
-    };
-    RecordedClient recorded;
-    if (!ParseNumber(cell("client"), recorded.client) || recorded.client < 0 ||
-        recorded.client > 0xffffffff) {
-      fail("client must be a whole number, at least 0; got '" + cell("client") + "'");
-    }
-    if (!seen.insert(recorded.client).second) {
-      fail("client " + std::to_string(recorded.client) + " stands in an earlier line already");
-    }
-    if (!ParseNumber(cell("num_examples"), recorded.examples) || recorded.examples < 1) {
-      fail("num_examples must be a whole number, at least 1; got '" + cell("num_examples") + "'");
-    }
-    double loss = 0;
-    if (!cell("train_loss").empty()) {
-      if (!ParseNumber(cell("train_loss"), loss)) {
-        fail("train_loss must be a number; got '" + cell("train_loss") + "'");
-      }
-      recorded.train_loss = loss;
-    }
-    int64_t steps = 0;
-    if (!cell("steps").empty()) {
-      if (!ParseNumber(cell("steps"), steps) || steps < 1) {
-        fail("steps must be a whole number, at least 1; got '" + cell("steps") + "'");
-      }
-      recorded.steps = steps;
-    }
-    clients.push_back(recorded);
-  }
-  return clients;
-}
 
-int64_t Replay(Experiment& experiment, const std::string& updates, const std::string& out,
-               const std::vector<RecordSink*>& sinks, const std::atomic<bool>& stop,
-               const std::function<void(const std::string&)>& note) {
-  const auto rounds = ReadRounds(updates);
-  const bool has_data = LoadData(experiment, rounds, note);
-  const int64_t population = experiment.partition().clients();
-  if (LargestClient(rounds) >= population) {
-    throw DataError(updates + " has updates of client " + std::to_string(LargestClient(rounds)) +
-                    ", but the partition of this config has clients 0 to " +
-                    std::to_string(population - 1) + " only");
-  }
-  CheckSizes(experiment, updates, rounds);
-  const ExperimentConfig& config = experiment.config();
-  const TrainingSetup setup = experiment.Setup(stop);
-  WorkerPool pool(experiment.workers());
-  RoundRunner runner(setup, experiment.aggregator(), pool, experiment.worker_devices());
-  std::optional<Evaluator> evaluator;
-  if (has_data) {
-    evaluator.emplace(setup, pool, runner,
-                      EvaluatorOptions{config.evaluation.batch_size, nullptr, 0});
-  }
-  std::error_code error;
-  std::filesystem::create_directories(out, error);
-  if (error) throw DataError("can't make the folder " + out + ": " + error.message());
-  ClientStore store(setup.ClientState(), config.runtime.client_state_mb << 20,
-                    out + "/clients.bin");
-  const UpdateRecorder recorder(out, experiment.network());
-  ServerState state = experiment.InitialState(GlobalFile(updates, 0));
-  std::ofstream lines(out + "/rounds.jsonl", std::ios::trunc);
-  const auto report = [&](RoundRecord record) {
-    const bool due = config.evaluation.Due(record.round, static_cast<int64_t>(rounds.size()));
-    if (evaluator && due) record.test = evaluator->Test(state);
-    recorder.Global(state);
-    lines << ToJson(record).dump() << std::endl;
-    if (!lines) throw DataError("can't write " + out + "/rounds.jsonl");
-    for (RecordSink* sink : sinks) sink->Round(record);
-  };
-  report({});
-  for (const std::vector<RecordedClient>& recorded : rounds) {
-    if (stop) throw InterruptedError("interrupted after round " + std::to_string(state.round));
+ private:
+  void OneRound(const std::vector<RecordedClient>& clients) {
+    if (stop_) throw InterruptedError("interrupted after round " + std::to_string(state_.round));
     RoundRecord record;
-    record.round = state.round + 1;
+    record.round = state_.round + 1;
     std::vector<CohortMember> cohort;
     std::map<int64_t, RecordedClient> by_client;
-    for (const RecordedClient& client : recorded) {
+    for (const RecordedClient& client : clients) {
       cohort.push_back({client.client, client.examples});
       by_client[client.client] = client;
       record.cohort.push_back(client.client);
     }
     RoundHooks hooks;
     hooks.train = [&](ClientTask& task) {
-      TakeRecorded(experiment.network(), ClientFile(updates, task.round, task.client),
-                   by_client.at(task.client), config.training, task);
+      TakeRecorded(experiment_.network(), ClientFile(recording_.folder, task.round, task.client),
+                   by_client.at(task.client), experiment_.config().training, task);
     };
-    record.skipped = WhySkipped(experiment.aggregator(), cohort.size());
+    record.skipped = WhySkipped(experiment_.aggregator(), cohort.size());
     if (!record.skipped.empty()) record.cohort.clear();
-    store.Begin(record.cohort);
+    store_.Begin(record.cohort);
     if (record.skipped.empty()) {
-      Aggregate aggregate = runner.Run(state, cohort, store, hooks);
+      Aggregate aggregate = runner_.Run(state_, cohort, store_, hooks);
       Summarize(aggregate, record);
-      runner.Apply(state, aggregate, experiment.server_optimizer());
+      // A step that fails leaves the last whole round.
+      ServerState next = Clone(state_);
+      record.update_norm = runner_.Apply(next, aggregate, experiment_.server_optimizer());
+      state_ = std::move(next);
     }
-    store.Commit();
-    state.round = record.round;
+    store_.Commit();
+    state_.round = record.round;
     std::sort(record.cohort.begin(), record.cohort.end());
-    report(record);
+    Report(record);
   }
-  std::filesystem::remove(out + "/clients.bin", error);
-  return state.round;
+
+  void Report(RoundRecord record) {
+    const auto rounds = static_cast<int64_t>(recording_.rounds.size());
+    const bool due = experiment_.config().evaluation.Due(record.round, rounds);
+    if (evaluator_ && due) record.test = evaluator_->Test(state_);
+    recorder_.Global(state_);
+    progress_.Take(record, /*personal=*/false);
+    folder_.Round(record);
+    for (RecordSink* sink : sinks_) sink->Round(record);
+  }
+
+  const Experiment& experiment_;
+  const Recording& recording_;
+  RunFolder& folder_;
+  const std::vector<RecordSink*>& sinks_;
+  const std::atomic<bool>& stop_;
+  WorkerPool pool_;
+  const TrainingSetup setup_;
+  RoundRunner runner_;
+  ClientStore store_;
+  const UpdateRecorder recorder_;
+  ServerState state_;
+  std::optional<Evaluator> evaluator_;
+  RunProgress progress_;
+};
+
+}  // namespace
+
+RunResult Replay(Experiment& experiment, const Recording& recording, RunFolder& folder,
+                 const std::vector<RecordSink*>& sinks, const std::atomic<bool>& stop,
+                 const Note& note) {
+  std::error_code error;
+  if (std::filesystem::equivalent(folder.path(), recording.folder, error)) {
+    throw ConfigError("--out must not be the folder of --updates, " + recording.folder +
+                      ": the recording would be overwritten");
+  }
+  const bool has_data = LoadData(experiment, recording, note);
+  CheckData(experiment, recording, has_data, note);
+  TellWhatIsIgnored(experiment, recording, note);
+  folder.Lock();
+  folder.Begin(-1);
+  const RunResult result = Replaying(experiment, recording, folder, sinks, stop, has_data).Finish();
+  // It held what did not fit into memory; there is nothing to go on from.
+  std::filesystem::remove_all(folder.File("checkpoint"), error);
+  return result;
 }
 
 }  // namespace flsim

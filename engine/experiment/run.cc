@@ -1,62 +1,16 @@
 #include "engine/experiment/run.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <filesystem>
 #include <numeric>
-#include <optional>
 
 #include "engine/core/files.h"
-#include "engine/core/vector_ops.h"
+#include "engine/experiment/recording.h"
 #include "engine/experiment/update_recorder.h"
 #include "engine/round/cohort.h"
 
 namespace flsim {
 namespace {
-
-class Stopwatch {
- public:
-  double Seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point start_ = Clock::now();
-};
-
-std::string DataHash(const Experiment& experiment) {
-  const Partition& partition = experiment.partition();
-  const auto bytes = [](const std::vector<int64_t>& v) {
-    return std::string_view(reinterpret_cast<const char*>(v.data()), v.size() * sizeof(int64_t));
-  };
-  return Sha256(experiment.dataset().Hash() + Sha256(bytes(partition.offsets)) +
-                Sha256(bytes(partition.indices)));
-}
-
-/// Whether metrics are better than the best so far: by accuracy where there is one, else by loss.
-bool IsBetter(const Json& metrics, const Json& best) {
-  if (best.is_null()) return true;
-  if (metrics.contains("test_accuracy"))
-    return metrics.at("test_accuracy") > best.at("test_accuracy");
-  return metrics.at("test_loss") < best.at("test_loss");
-}
-
-ServerState Clone(const ServerState& state) {
-  const auto copy = [](const at::Tensor& tensor) {
-    at::Tensor out = Uninitialized(tensor.numel(), tensor.device());
-    Copy(out, tensor);
-    return out;
-  };
-  ServerState clone;
-  clone.round = state.round;
-  clone.clients = state.clients;
-  clone.parameters = copy(state.parameters);
-  clone.buffers = copy(state.buffers);
-  for (const auto& [name, tensor] : state.tensors) clone.tensors[name] = copy(tensor);
-  return clone;
-}
 
 /// One run in progress.
 class Running {
@@ -75,48 +29,44 @@ class Running {
                     *experiment.config().evaluation.fine_tune_epochs}),
         store_(setup_.ClientState(), experiment.config().runtime.client_state_mb << 20,
                folder.ClientStateFile()),
-        data_hash_(DataHash(experiment)),
+        inputs_{
+            Sha256(experiment.dataset().Hash() + experiment.PartitionHash()),
+            [&sampler = experiment.sampler()](int64_t rounds) { return sampler.FileHash(rounds); }},
         recorder_(folder.path(), experiment.network()) {}
 
   RunResult Finish() {
     Restore();
     const int64_t first_round = state_.round;
-    RunSummary summary;
-    summary.status = "completed";
-    try {
-      if (fresh_) StartFresh();
-      while (state_.round < experiment_.config().rounds) {
-        if (stop_)
-          throw InterruptedError("interrupted after round " + std::to_string(state_.round));
-        OneRound();
-        if (store_.WantsCheckpoint() || since_checkpoint_.Seconds() >= CheckpointInterval()) {
-          Save();
-        }
-      }
-    } catch (const InterruptedError& error) {
-      summary.status = "interrupted";
-      summary.reason = error.what();
-    } catch (const DivergedError& error) {
-      summary.status = "diverged";
-      summary.reason = error.what();
-    }
+    RunSummary summary = EndOf([this] { AllRounds(); });
     store_.Abandon();
     if (started_) Save();
     SaveParameters(experiment_.network(), folder_.File("model.safetensors"), state_.parameters,
                    state_.buffers);
-    Fill(summary);
+    Describe(progress_, state_, experiment_.config().seed, summary);
+    summary.train_examples_per_s =
+        progress_.train_wall_s > 0
+            ? static_cast<double>(progress_.examples) / progress_.train_wall_s
+            : 0;
     folder_.WriteSummary(summary);
     return {summary, state_, first_round};
   }
 
  private:
+  void AllRounds() {
+    if (fresh_) StartFresh();
+    while (state_.round < experiment_.config().rounds) {
+      if (stop_) throw InterruptedError("interrupted after round " + std::to_string(state_.round));
+      OneRound();
+      if (store_.WantsCheckpoint() || since_checkpoint_.Seconds() >= CheckpointInterval()) Save();
+    }
+  }
+
   void Restore() {
     folder_.Lock();
-    const bool has_checkpoint =
-        folder_.resuming() && std::filesystem::exists(folder_.CheckpointFile());
+    const bool has_checkpoint = folder_.has_checkpoint();
     if (has_checkpoint) {
       Checkpoint checkpoint = LoadCheckpoint(folder_.CheckpointFile(), experiment_.network(),
-                                             experiment_.partition().clients(), data_hash_, store_);
+                                             experiment_.partition().clients(), inputs_, store_);
       state_ = std::move(checkpoint.state);
       progress_ = std::move(checkpoint.progress);
     } else {
@@ -133,7 +83,10 @@ class Running {
   }
 
   void StartFresh() {
-    if (experiment_.config().output.record_updates) recorder_.Global(state_);
+    if (experiment_.config().output.record_updates) {
+      WriteOrigin(folder_.path(), experiment_);
+      recorder_.Global(state_);
+    }
     RoundRecord record;
     if (experiment_.config().evaluation.every > 0) Evaluate(record, {});
     started_ = true;
@@ -191,8 +144,9 @@ class Running {
     const ExperimentConfig& config = experiment_.config();
     Summarize(aggregate, record);
     CountBytes(aggregate, selected, record);
-    if (!aggregate.clients.empty())
-      runner_.Apply(state_, aggregate, experiment_.server_optimizer());
+    if (!aggregate.clients.empty()) {
+      record.update_norm = runner_.Apply(state_, aggregate, experiment_.server_optimizer());
+    }
     state_.round = record.round;
     record.wall_s = wall.Seconds();
     progress_.wall_s += record.wall_s;
@@ -237,10 +191,7 @@ class Running {
   }
 
   void Report(const RoundRecord& record) {
-    progress_.final_metrics = MetricsJson(record);
-    if (record.test && IsBetter(progress_.final_metrics, progress_.best_metrics)) {
-      progress_.best_metrics = progress_.final_metrics;
-    }
+    progress_.Take(record, experiment_.strategy().Needs().personal);
     folder_.Round(record);
     if (record.clients) folder_.WriteClients(*record.clients);
     for (RecordSink* sink : sinks_) sink->Round(record);
@@ -255,27 +206,9 @@ class Running {
   void Save() {
     const Stopwatch wall;
     folder_.SyncRounds();
-    SaveCheckpoint(folder_.CheckpointFile(), state_, store_, progress_, data_hash_);
+    SaveCheckpoint(folder_.CheckpointFile(), state_, store_, progress_, inputs_);
     save_s_ = wall.Seconds();
     since_checkpoint_ = Stopwatch();
-  }
-
-  void Fill(RunSummary& summary) const {
-    summary.rounds = state_.round;
-    summary.final_metrics = progress_.final_metrics;
-    summary.best_metrics = progress_.best_metrics;
-    summary.wall_s = progress_.wall_s;
-    if (progress_.train_wall_s > 0) {
-      summary.train_examples_per_s =
-          static_cast<double>(progress_.examples) / progress_.train_wall_s;
-    }
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    summary.peak_rss_bytes = static_cast<int64_t>(usage.ru_maxrss) * 1024;
-    summary.model_sha256 =
-        Sha256({reinterpret_cast<const char*>(state_.parameters.const_data_ptr<float>()),
-                static_cast<size_t>(state_.parameters.numel()) * sizeof(float)});
-    summary.seed = experiment_.config().seed;
   }
 
   const Experiment& experiment_;
@@ -287,7 +220,7 @@ class Running {
   RoundRunner runner_;
   Evaluator evaluator_;
   ClientStore store_;
-  std::string data_hash_;
+  const InputHashes inputs_;
   UpdateRecorder recorder_;
   ServerState state_;
   RunProgress progress_;

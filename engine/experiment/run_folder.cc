@@ -28,10 +28,11 @@ bool MayChange(const std::string& difference) {
   return false;
 }
 
-/// "round-0001" and "global-0000.safetensors": what UpdateRecorder writes, and nothing of the
-/// user's.
+/// "round-0001", "global-0000.safetensors", "recording.json": what recording writes, and nothing of
+/// the user's.
 bool IsRecordedUpdate(const std::string& name) {
-  static const std::regex pattern("round-[0-9]{4,}|global-[0-9]{4,}\\.safetensors");
+  static const std::regex pattern(
+      "round-[0-9]{4,}|global-[0-9]{4,}\\.safetensors|recording\\.json");
   return std::regex_match(name, pattern);
 }
 
@@ -48,8 +49,8 @@ bool Exists(const std::string& path) {
 
 }  // namespace
 
-RunFolder::RunFolder(std::string path, ExistingRun existing, const Json& resolved)
-    : path_(std::move(path)), existing_(existing), resolved_(resolved) {
+RunFolder::RunFolder(std::string path, ExistingRun existing, const Json& resolved, FolderOf what)
+    : path_(std::move(path)), existing_(existing), what_(what), resolved_(resolved) {
   std::error_code ignored;
   if (Exists(path_) && !fs::is_directory(path_, ignored)) {
     throw ConfigError(path_ + " is a file; --out (or output.dir) must name a folder for the run");
@@ -64,12 +65,16 @@ void RunFolder::Examine() {
   replacing_ = holds_run && existing_ == ExistingRun::kReplace;
   resuming_ = holds_run && existing_ == ExistingRun::kResume;
   if (holds_run && existing_ == ExistingRun::kRefuse) {
-    throw ConfigError(path_ +
-                      " already holds a run; add --resume to go on with it, --force to replace it, "
+    const bool resumable = what_ == FolderOf::kRun;
+    throw ConfigError(path_ + " already holds a run" +
+                      (resumable ? "; add --resume to go on with it, --force to replace it, "
+                                 : " or a replay; add --force to replace it, ") +
                       "or choose another folder with --out");
   }
   if (resuming_) RefuseChanges();
 }
+
+bool RunFolder::has_checkpoint() const { return resuming_ && Exists(CheckpointFile()); }
 
 RunFolder::~RunFolder() {
   if (rounds_ != nullptr) std::fclose(rounds_);

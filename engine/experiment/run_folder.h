@@ -12,6 +12,8 @@ namespace flsim {
 
 /// What to do about a run that the folder holds already.
 enum class ExistingRun { kRefuse, kReplace, kResume };
+/// What the folder is for: a replay can't be resumed.
+enum class FolderOf { kRun, kReplay };
 
 /// Owns the folder for the life of the object: a second process on the same folder is refused.
 class RunFolder : public RecordSink {
@@ -19,7 +21,8 @@ class RunFolder : public RecordSink {
   /// Touches nothing. Throws ConfigError when the folder holds a run and `existing` refuses it, and
   /// on kResume when that run's config differs from `resolved` in anything but what does not change
   /// results (rounds may grow).
-  RunFolder(std::string path, ExistingRun existing, const Json& resolved);
+  RunFolder(std::string path, ExistingRun existing, const Json& resolved,
+            FolderOf what = FolderOf::kRun);
   ~RunFolder() override;
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
@@ -38,7 +41,8 @@ class RunFolder : public RecordSink {
   std::string CheckpointFile() const { return File("checkpoint/state.safetensors"); }
   /// Where the state of clients goes that does not fit into memory.
   std::string ClientStateFile() const { return File("checkpoint/clients.bin"); }
-  bool resuming() const { return resuming_; }
+  /// Whether there is a checkpoint to go on from; else a run that is to be resumed starts afresh.
+  bool has_checkpoint() const;
 
   /// Appends to rounds.jsonl and flushes.
   void Round(const RoundRecord& record) override;
@@ -57,6 +61,7 @@ class RunFolder : public RecordSink {
 
   std::string path_;
   ExistingRun existing_;
+  FolderOf what_;
   Json resolved_;
   bool resuming_ = false, replacing_ = false;
   int lock_ = -1;

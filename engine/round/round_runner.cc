@@ -19,6 +19,22 @@ constexpr int64_t kMaxParts = 256;
 /// Where the state keeps the last round's aggregate delta.
 constexpr const char* kPrevious = "aggregator.previous";
 
+/// Notes how long the pseudo-gradient is that another optimizer steps along.
+class MeasuredOptimizer : public ServerOptimizer {
+ public:
+  explicit MeasuredOptimizer(const ServerOptimizer& optimizer)
+      : ServerOptimizer({}), optimizer_(optimizer) {}
+  void Step(ServerState& state, const at::Tensor& delta) const override {
+    squared_norm_ = SquaredNorm(delta);
+    optimizer_.Step(state, delta);
+  }
+  double squared_norm() const { return squared_norm_; }
+
+ private:
+  const ServerOptimizer& optimizer_;
+  mutable double squared_norm_ = 0;
+};
+
 /// Adds round and client to what a failed client says, unless it says so itself.
 [[noreturn]] void RethrowForClient(int64_t round, int64_t client) {
   const std::string where = "round " + std::to_string(round) + ", client " + std::to_string(client);
@@ -141,20 +157,22 @@ Aggregate RoundRunner::Run(const ServerState& state, const std::vector<CohortMem
   return aggregate;
 }
 
-void RoundRunner::Apply(ServerState& state, Aggregate& aggregate,
-                        const ServerOptimizer& optimizer) const {
+double RoundRunner::Apply(ServerState& state, Aggregate& aggregate,
+                          const ServerOptimizer& optimizer) const {
   if (aggregator_.NeedsPrevious()) {
     at::Tensor& previous = state.tensors[kPrevious];
     if (!previous.defined()) previous = Uninitialized(aggregate.delta.numel(), c10::kCPU);
     Copy(previous, aggregate.delta);
   }
-  setup_.strategy->UpdateServer(state, aggregate, optimizer);
+  const MeasuredOptimizer measured(optimizer);
+  setup_.strategy->UpdateServer(state, aggregate, measured);
   if (state.buffers.numel() > 0) Copy(state.buffers, aggregate.buffers);
   if (!std::isfinite(SquaredNorm(state.parameters))) {
     throw DivergedError("round " + std::to_string(state.round + 1) +
                         ": the global model is not finite; a smaller training.lr or "
                         "server_optimizer.lr may help");
   }
+  return std::sqrt(measured.squared_norm());
 }
 
 at::Tensor RoundRunner::CohortGradient(const ServerState& state,

@@ -44,8 +44,9 @@ class RoundRunner {
                 ClientStore& store, const RoundHooks& hooks);
 
   /// The server's half: moves `state` by the aggregate, which may be overwritten, all but its
-  /// round. Throws DivergedError when the model is no longer finite.
-  void Apply(ServerState& state, Aggregate& aggregate, const ServerOptimizer& optimizer) const;
+  /// round. Returns the norm of the pseudo-gradient: of what the strategy gave the server optimizer
+  /// to step along. Throws DivergedError when the model is no longer finite.
+  double Apply(ServerState& state, Aggregate& aggregate, const ServerOptimizer& optimizer) const;
 
   Trainer& trainer(int worker) { return *trainers_[static_cast<size_t>(worker)]; }
 

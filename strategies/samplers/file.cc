@@ -3,6 +3,7 @@
 //   [[0, 4, 7], [2, 4, 9], ...]
 #include <algorithm>
 
+#include "engine/core/files.h"
 #include "strategies/sampler.h"
 
 namespace flsim {
@@ -65,6 +66,15 @@ class File : public Sampler {
     const auto index = static_cast<size_t>(round.round - 1);
     FLSIM_CHECK(index < cohorts_.size() || options_.repeat, index);
     return cohorts_[index % cohorts_.size()];
+  }
+
+  // Of the lists up to the last one used: more may be added for more rounds.
+  std::string FileHash(int64_t rounds) const override {
+    Json used = Json::array();
+    for (size_t i = 0; i < cohorts_.size() && i < static_cast<size_t>(rounds); ++i) {
+      used.push_back(cohorts_[i]);
+    }
+    return Sha256(used.dump());
   }
 
  private:

@@ -72,6 +72,13 @@ class Program {
   int status_ = 0;
 };
 
+/// Writes a config into a folder and returns its path.
+inline std::string Write(const TempFolder& folder, const std::string& name,
+                         const std::string& text) {
+  WriteFileAtomically(folder / name, text);
+  return folder / name;
+}
+
 inline ProgramResult RunProgram(const std::vector<std::string>& arguments) {
   return Program(arguments).Wait();
 }

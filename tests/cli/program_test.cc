@@ -8,12 +8,6 @@
 namespace flsim {
 namespace {
 
-/// Writes a config into a folder and returns its path.
-std::string Write(const TempFolder& folder, const std::string& name, const std::string& text) {
-  WriteFileAtomically(folder / name, text);
-  return folder / name;
-}
-
 const char* const kRegression = R"({"dataset": "synthetic_regression", "rounds": 3})";
 
 TEST_CASE("the smallest config runs, is quiet when told so, and leaves the contract's files") {
@@ -134,6 +128,13 @@ TEST_CASE("impossible combinations are refused before any data are read") {
         "training.steps: give either epochs or steps, not both");
   CHECK(problem({"partition.clients=10", "training.optimizer=adam", "training.momentum=0.9"}) ==
         "training.momentum: applies to optimizer sgd only; leave it out with adam");
+  // Rounds that a cosine takes over from the experiment are not the user's.
+  CHECK(problem({"partition.clients=10", "training.lr_schedule=cosine", "rounds=-3"}) ==
+        "rounds: must be at least 0, got -3");
+  CHECK(problem({"partition.clients=10", "rounds=5",
+                 R"(server_lr_schedule={"name": "cosine", "warmup_rounds": 5})"}) ==
+        "server_lr_schedule.warmup_rounds: must be less than the rounds of the cosine (5; by "
+        "default the experiment's), got 5");
   CHECK(problem({"partition.clients=10", "strategy=fedavgm", "server_optimizer=sgd"}) ==
         "server_optimizer: is already chosen by strategy 'fedavgm'; "
         "leave it out, or use strategy 'fedavg'");

@@ -9,14 +9,22 @@
 namespace flsim {
 namespace {
 
-/// Replays into OUT; returns the number of rounds.
+/// Replays into OUT; returns the number of rounds. `notes`: a line each.
 int64_t ReplayIn(const std::string& updates, const std::string& out, const Json& json,
-                 std::string* note = nullptr) {
+                 std::string* notes = nullptr, ExistingRun existing = ExistingRun::kReplace) {
   Experiment experiment(json, "test.json");
+  const Recording recording = ReadRecording(updates);
+  RunFolder folder(out, existing, experiment.resolved(), FolderOf::kReplay);
   const std::atomic<bool> stop{false};
-  return Replay(experiment, updates, out, {}, stop, [&](const std::string& text) {
-    if (note != nullptr) *note += text;
-  });
+  const auto note = [&](const std::string& text) {
+    if (notes != nullptr) *notes += text + "\n";
+  };
+  return Replay(experiment, recording, folder, {}, stop, note).summary.rounds;
+}
+
+/// A run of one round and where it left its updates.
+Json OneRecordedRound() {
+  return With(SmallRegression(), {{"output.record_updates", true}, {"rounds", 1}});
 }
 
 bool SameFile(const std::string& a, const std::string& b) { return ReadFile(a) == ReadFile(b); }
@@ -52,8 +60,13 @@ TEST_CASE("replaying a run under its own strategy gives its own models, to the b
       CHECK(SameFile(GlobalFile(folder / "run", round), GlobalFile(folder / "replayed", round)));
     }
     // The test metrics are those of the run, too.
-    CHECK(RoundsWithoutTimes(folder / "replayed").back()["test_loss"] ==
-          run.summary.final_metrics["test_loss"]);
+    const Json summary = ReadJsonFile(folder / "replayed/summary.json");
+    CHECK(summary.at("final").at("test_loss") == run.summary.final_metrics.at("test_loss"));
+    CHECK(summary.at("best").at("test_loss") == run.summary.best_metrics.at("test_loss"));
+    CHECK(summary.at("model_sha256") == run.summary.model_sha256);
+    CHECK(SameFile(folder / "run/model.safetensors", folder / "replayed/model.safetensors"));
+    CHECK(RoundsWithoutTimes(folder / "replayed").back().at("update_norm") ==
+          RoundsWithoutTimes(folder / "run").back().at("update_norm"));
   }
 }
 
@@ -88,10 +101,17 @@ TEST_CASE("updates of another tool are taken: no steps, no losses, and no data o
     WriteFileAtomically(folder / ("run/" + std::string(round) + "/clients.csv"), csv);
     std::filesystem::remove(folder / ("run/" + std::string(round) + "/steps.csv"));
   }
+  std::filesystem::remove(folder / "run/recording.json");
   // fednova derives the steps from the config's epochs and batch size.
   for (const char* strategy : {"fedavg", "fednova"}) {
     const Json own = With(json, {{"strategy", strategy}, {"output.record_updates", false}});
-    ReplayIn(folder / "run", folder / strategy, own);
+    std::string notes;
+    ReplayIn(folder / "run", folder / strategy, own, &notes);
+    CHECK_THAT(notes, Catch::StartsWith("the data could not be checked: " + (folder / "run") +
+                                        " has no recording.json"));
+    CHECK_THAT(notes, Catch::Contains(std::string("of strategy ") + strategy +
+                                      " only the server's side is replayed; how the clients were "
+                                      "trained is not known"));
   }
   CHECK(SameFile(GlobalFile(folder / "run", 2), GlobalFile(folder / "fedavg", 2)));
 }
@@ -111,10 +131,106 @@ TEST_CASE("without data nothing is evaluated, and strategies that need none stil
                   DataError);
 }
 
-TEST_CASE("strategies that look at the data refuse updates that were recorded on others") {
-  const Json json = With(SmallRegression(), {{"output.record_updates", true}, {"rounds", 1}});
+TEST_CASE("replay refuses other data than the recording's and names the keys") {
+  const TempFolder data, folder;
+  const std::string run = folder / "run", out = folder / "out";
+  const auto why = [&](const Json& json) {
+    const std::string text = ErrorOf<ConfigError>([&] { ReplayIn(run, out, json); });
+    const std::string head =
+        "can't replay " + run + ": it was recorded on other data than those of this config\n  ";
+    return text.rfind(head, 0) == 0 ? text.substr(head.size()) : text;
+  };
+  const Json json = OneRecordedRound();
+  RunIn(run, json);
+  CHECK(why(With(json, {{"seed", 7}})) == "seed: was 1, is 7");
+  CHECK(why(With(json, {{"dataset.noise", 2.0}, {"rounds", 9}})) ==
+        "dataset.noise: was 1.0, is 2.0");
+  CHECK(why(With(json, {{"evaluation.held_out", 0.5}})) == "evaluation.held_out: was 0.0, is 0.5");
+  CHECK_THAT(why(With(json, {{"partition.name", "linear"}})),
+             Catch::StartsWith("partition.name: was \"quantity\", is \"linear\""));
+  CHECK_FALSE(std::filesystem::exists(out));
+  // The same partition from a file is the same.
+  Experiment experiment(json, "test.json");
+  experiment.LoadPartition();
+  SavePartition(folder / "p", experiment.partition(), experiment.partition_input());
+  CHECK(why(With(json, {{"partition", {{"name", "file"}, {"path", folder / "p"}}}})).empty());
+
+  // What the bytes of the files don't tell, and what they alone tell.
+  WriteTinyCifar(data.path(), 12);
+  const Json images = With(SmallImages(data.path().string()), {{"output.record_updates", true}});
+  RunIn(run, images, ExistingRun::kReplace);
+  CHECK(why(images).empty());
+  CHECK(why(With(images, {{"dataset.normalize.std", {1.0, 1.0, 1.0}}})) ==
+        "dataset.normalize.std: was [0.247,0.2435,0.2616], is [1.0,1.0,1.0]");
+  const Json last = ReadJsonFile(run + "/recording.json");
+  WriteTinyCifar(data.path(), 24);
+  CHECK_THAT(why(images),
+             Catch::StartsWith("dataset: its SHA-256 was " +
+                               last.at("dataset_sha256").get<std::string>() + ", is "));
+}
+
+TEST_CASE("what of the config plays no part is said") {
+  const TempFolder folder;
+  const Json json = OneRecordedRound();
+  RunIn(folder / "run", json);
+  std::string same, other;
+  ReplayIn(folder / "run", folder / "same", json, &same);
+  CHECK(same ==
+        "cohorts and clients' models are the recorded ones: rounds, sampler and "
+        "evaluation.clients play no part, and of training only what the server's side of fedavg "
+        "computes with\n");
+  ReplayIn(folder / "run", folder / "other", With(json, {{"strategy", "fedprox"}}), &other);
+  CHECK_THAT(other, Catch::EndsWith("of strategy {\"name\":\"fedprox\",\"mu\":0.01} only the "
+                                    "server's side is replayed; the clients were trained under "
+                                    "{\"name\":\"fedavg\"}\n"));
+}
+
+TEST_CASE("a replay leaves a run's files, and replaces another only by force") {
+  const TempFolder folder;
+  const Json json = OneRecordedRound();
+  const std::string run = folder / "run", out = folder / "out";
+  RunIn(run, json);
+  ReplayIn(run, out, json, nullptr, ExistingRun::kRefuse);
+  for (const char* name : {"config.json", "rounds.jsonl", "summary.json", "model.safetensors",
+                           "global-0000.safetensors", "global-0001.safetensors"}) {
+    CHECK(std::filesystem::exists(out + "/" + name));
+  }
+  CHECK_FALSE(std::filesystem::exists(out + "/checkpoint"));
+  const Json summary = ReadJsonFile(out + "/summary.json");
+  CHECK(summary.at("status") == "completed");
+  CHECK(summary.at("rounds") == 1);
+  CHECK_FALSE(summary.contains("train_examples_per_s"));
+  CHECK(ErrorOf<ConfigError>([&] { ReplayIn(run, out, json, nullptr, ExistingRun::kRefuse); }) ==
+        out +
+            " already holds a run or a replay; add --force to replace it, or choose another folder "
+            "with --out");
+  CHECK_NOTHROW(ReplayIn(run, out, json));
+  // Not even by force is the recording itself replaced.
+  CHECK(ErrorOf<ConfigError>([&] { ReplayIn(run, run, json); }) ==
+        "--out must not be the folder of --updates, " + run +
+            ": the recording would be overwritten");
+  CHECK(std::filesystem::exists(run + "/round-0001/clients.csv"));
+}
+
+TEST_CASE("a replay that diverges keeps the last whole round") {
+  const TempFolder folder;
+  RunIn(folder / "run", With(OneRecordedRound(), {{"rounds", 3}}));
+  Experiment experiment(With(OneRecordedRound(), {{"server_optimizer.lr", 1e30}}), "test.json");
+  RunFolder out(folder / "out", ExistingRun::kRefuse, experiment.resolved(), FolderOf::kReplay);
+  const std::atomic<bool> stop{false};
+  const RunResult result =
+      Replay(experiment, ReadRecording(folder / "run"), out, {}, stop, [](const std::string&) {});
+  CHECK(result.summary.status == "diverged");
+  CHECK(result.state.round == result.summary.rounds);
+  CHECK(result.state.round < 3);
+  CHECK(SameFile(GlobalFile(folder / "out", result.state.round), folder / "out/model.safetensors"));
+}
+
+TEST_CASE("without a note of its origin, data are compared by their numbers of examples") {
+  const Json json = OneRecordedRound();
   const TempFolder folder;
   RunIn(folder / "run", json);
+  std::filesystem::remove(folder / "run/recording.json");
   const Json other = With(json, {{"seed", 2}});
   for (const char* strategy : {"qfedavg", "mime"}) {
     CHECK_THAT(ErrorOf<DataError>([&] {

@@ -110,16 +110,36 @@ TEST_CASE("other data are refused though the config is the same") {
         file + ": was made with other data or another partition of them; start over with --force");
 }
 
+TEST_CASE("a file of cohorts may grow, but not change in the rounds that were run") {
+  const TempFolder folder;
+  const std::string file = folder / "cohorts.json";
+  const auto json = [&](int rounds) {
+    return With(Stateful(rounds), {{"sampler", {{"name", "file"}, {"path", file}}}});
+  };
+  WriteFileAtomically(file, "[[0, 1], [2, 3]]");
+  RunIn(folder / "run", json(2));
+  WriteFileAtomically(file, "[[0, 1], [2, 4], [5, 6]]");
+  const std::string checkpoint = folder / "run/checkpoint/state.safetensors";
+  CHECK(ErrorOf<DataError>([&] { RunIn(folder / "run", json(3), ExistingRun::kResume); }) ==
+        checkpoint +
+            ": was made when the file of sampler.path listed other cohorts for the rounds done; "
+            "start over with --force");
+  WriteFileAtomically(file, "[[1, 0], [2, 3], [5, 6]]");
+  const RunResult grown = RunIn(folder / "run", json(3), ExistingRun::kResume);
+  CHECK(SameBits(grown.state.parameters, RunIn(folder / "whole", json(3)).state.parameters));
+}
+
 TEST_CASE("a damaged checkpoint is refused, or the damage was in nothing that counts") {
   const TempFolder folder;
   RunIn(folder / "run", Stateful(2));
   const std::string file = folder / "run/checkpoint/state.safetensors";
   const std::string bytes = ReadFile(file);
-  const std::string data = ReadSafetensors(file).metadata.at("data");
+  const InputHashes inputs{ReadSafetensors(file).metadata.at("data"),
+                           [](int64_t) { return std::string(); }};
   const Experiment experiment(Stateful(2), "test.json");
   const auto load = [&] {
     ClientStore store({}, 0, folder / "clients.bin");
-    return LoadCheckpoint(file, experiment.network(), 12, data, store);
+    return LoadCheckpoint(file, experiment.network(), 12, inputs, store);
   };
   const Checkpoint whole = load();
   Rng rng(5, {"damage"});

@@ -1,0 +1,47 @@
+// What a run or a replay has come to so far, beside the server's state, and how it ended.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+#include "engine/experiment/record.h"
+#include "strategies/server_state.h"
+
+namespace flsim {
+
+class Stopwatch {
+ public:
+  double Seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point start_ = Clock::now();
+};
+
+/// What a checkpoint keeps of it.
+struct RunProgress {
+  double wall_s = 0;        ///< of all rounds and evaluations so far
+  double train_wall_s = 0;  ///< of the rounds alone
+  int64_t examples = 0;     ///< trained on so far
+  int64_t skipped_rounds = 0;
+  Json final_metrics, best_metrics;
+
+  /// Counts a round that is whole. The best round is that of the best test accuracy (of the lowest
+  /// test loss where there is none) or, if `personal`, of the best mean over the clients' own
+  /// models.
+  void Take(const RoundRecord& record, bool personal);
+};
+
+/// A copy that shares no memory.
+ServerState Clone(const ServerState& state);
+
+/// Calls `work` and says how it ended: "completed", or "interrupted" or "diverged" with the reason;
+/// other errors pass.
+RunSummary EndOf(const std::function<void()>& work);
+
+/// Fills in all but the end and the training speed.
+void Describe(const RunProgress& progress, const ServerState& state, uint64_t seed,
+              RunSummary& summary);
+
+}  // namespace flsim
