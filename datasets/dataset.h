@@ -92,6 +92,10 @@ class Dataset {
 
   /// The true model, where there is one.
   virtual const LinearTruth* truth() const { return nullptr; }
+
+  /// Starts to bring the training examples at indices[0..n) into the caches, for a Gather() soon to
+  /// come. Changes nothing else.
+  virtual void Prefetch(const int64_t* indices, int64_t n) const {}
 };
 
 }  // namespace flsim

@@ -128,6 +128,10 @@ Update Trainer::Train(ClientTask& task, const std::function<void(ClientTask&)>& 
   return update;
 }
 
+void Trainer::Prefetch(const CohortMember& member) const {
+  setup_.dataset->Prefetch(setup_.partition->begin(member.client), member.examples);
+}
+
 at::Tensor Trainer::TrainRoot(const ServerState& server) {
   ClientTask task =
       TaskOf(server, {-1, static_cast<int64_t>(setup_.root.size())}, server.round + 1);
@@ -156,10 +160,11 @@ const int64_t* Trainer::Examples(const ClientTask& task) const {
 }
 
 Rng Trainer::Draws(const ClientTask& task, const char* purpose, const char* what) const {
-  const std::string name = *purpose == 0 ? what : std::string(purpose) + "." + what;
   // The server's own training shares no client's stream: its purpose tells it apart.
   const uint64_t client = task.client < 0 ? 0 : static_cast<uint64_t>(task.client);
-  return Rng(setup_.seed, {name, static_cast<uint64_t>(task.round), client});
+  const auto round = static_cast<uint64_t>(task.round);
+  if (*purpose == 0) return Rng(setup_.seed, {what, round, client});
+  return Rng(setup_.seed, {std::string(purpose) + "." + what, round, client});
 }
 
 void Trainer::CheckStop(const ClientTask& task) const {

@@ -61,6 +61,9 @@ class Trainer : public LocalTraining {
   /// the update is NaN or Inf.
   Update Train(ClientTask& task, const std::function<void(ClientTask&)>& train);
 
+  /// Starts to bring what training this client will read into the caches.
+  void Prefetch(const CohortMember& member) const;
+
   /// The server's own update on its root data: plain local training, no strategy.
   at::Tensor TrainRoot(const ServerState& server);
 

@@ -1,6 +1,6 @@
 // Every round a cohort of fixed size, drawn uniformly without replacement.
-#include <algorithm>
-#include <unordered_set>
+#include <cstdint>
+#include <vector>
 
 #include "strategies/samplers/cohort_options.h"
 
@@ -23,14 +23,25 @@ class Uniform : public Sampler {
     // population.
     const int64_t clients = round.population.clients;
     Rng rng = round.rng;
-    std::unordered_set<int64_t> members;
-    members.reserve(static_cast<size_t>(round.cohort));
+    // A bit for each client, which is little beside what the partition holds for each.
+    std::vector<uint64_t> members(static_cast<size_t>(clients + 63) / 64);
+    const auto insert = [&](uint64_t client) {
+      uint64_t& word = members[client / 64];
+      const uint64_t bit = uint64_t{1} << client % 64;
+      const bool is_new = (word & bit) == 0;
+      word |= bit;
+      return is_new;
+    };
     for (int64_t j = clients - round.cohort; j < clients; ++j) {
-      const auto drawn = static_cast<int64_t>(rng.Below(static_cast<uint64_t>(j) + 1));
-      if (!members.insert(drawn).second) members.insert(j);
+      if (!insert(rng.Below(static_cast<uint64_t>(j) + 1))) insert(static_cast<uint64_t>(j));
     }
-    std::vector<int64_t> sorted(members.begin(), members.end());
-    std::sort(sorted.begin(), sorted.end());
+    std::vector<int64_t> sorted;
+    sorted.reserve(static_cast<size_t>(round.cohort));
+    for (size_t i = 0; i < members.size(); ++i) {
+      for (uint64_t word = members[i]; word != 0; word &= word - 1) {
+        sorted.push_back(static_cast<int64_t>(i) * 64 + __builtin_ctzll(word));
+      }
+    }
     return sorted;
   }
 
