@@ -20,11 +20,12 @@ namespace {
 
 /// Rows drawn from one stream; part of what the seed means.
 constexpr int64_t kChunk = 1024;
-/// What Prefetch() asks for at most: part of a core's first cache, two lines for a row.
+/// What Prefetch() asks for at most: half of a core's first cache.
 constexpr int64_t kPrefetchBytes = 16 << 10;
 constexpr int64_t kLineFloats = 16;
 
-/// to[0..n) = from[0..n), inline: rows are short, and a call for each would cost more than the copy.
+/// to[0..n) = from[0..n), inline: rows are short, and a call for each would cost more than the
+/// copy.
 inline void CopyRow(const float* from, int64_t n, float* to) {
   constexpr int64_t kBlock = 8;
   if (n < kBlock) {
@@ -185,7 +186,8 @@ class SyntheticRegression : public Dataset {
       for (int64_t j = 0; j < features; ++j)
         y += truth_.coefficients[static_cast<size_t>(j)] * static_cast<double>(x[j]);
       std::copy_n(x, features, row);
-      row[features] = static_cast<float>(y + options_.noise * static_cast<double>(noise[i - begin]));
+      row[features] =
+          static_cast<float>(y + options_.noise * static_cast<double>(noise[i - begin]));
     }
   }
 

@@ -49,17 +49,7 @@ void Rng::Refill() {
   if (++counter_[0] == 0) ++counter_[1];
 }
 
-uint64_t Rng::Below(uint64_t n) {
-  // Lemire (2019), "Fast random integer generation in an interval".
-  if (n >> 32 == 0) {
-    uint64_t product = uint64_t{Bits()} * n;
-    if (static_cast<uint32_t>(product) < n) {
-      const uint32_t threshold =
-          static_cast<uint32_t>(-static_cast<uint32_t>(n)) % static_cast<uint32_t>(n);
-      while (static_cast<uint32_t>(product) < threshold) product = uint64_t{Bits()} * n;
-    }
-    return product >> 32;
-  }
+uint64_t Rng::BelowLarge(uint64_t n) {
   unsigned __int128 product = static_cast<unsigned __int128>(Bits64()) * n;
   if (static_cast<uint64_t>(product) < n) {
     const uint64_t threshold = -n % n;

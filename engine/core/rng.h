@@ -38,7 +38,17 @@ class Rng {
   /// Uniform in [0, 1), 24 bits.
   float UniformFloat() { return static_cast<float>(Bits() >> 8) * 0x1p-24f; }
   /// Uniform in [0, n), unbiased; n at least 1.
-  uint64_t Below(uint64_t n);
+  uint64_t Below(uint64_t n) {
+    // Lemire (2019), "Fast random integer generation in an interval".
+    if (n >> 32 != 0) return BelowLarge(n);
+    const auto n32 = static_cast<uint32_t>(n);
+    uint64_t product = uint64_t{Bits()} * n;
+    if (static_cast<uint32_t>(product) < n32) {
+      const uint32_t threshold = (0 - n32) % n32;
+      while (static_cast<uint32_t>(product) < threshold) product = uint64_t{Bits()} * n;
+    }
+    return product >> 32;
+  }
   /// Standard normal (Box and Muller, 1958).
   double Normal();
   /// The logarithm of a draw from Gamma(alpha, 1) (Marsaglia and Tsang, 2000); does not underflow
@@ -54,6 +64,7 @@ class Rng {
 
  private:
   void Refill();
+  uint64_t BelowLarge(uint64_t n);
 
   std::array<uint32_t, 2> key_;
   std::array<uint32_t, 4> counter_;

@@ -25,7 +25,9 @@ constexpr int64_t kLanes = 16;
 float* Pointer(const at::Tensor& x, int64_t n) {
   FLSIM_CHECK(x.defined() && x.is_cpu(), "vector_ops has no code for this device");
   FLSIM_CHECK(x.scalar_type() == at::kFloat && x.numel() == n && x.is_contiguous(), x.numel(), n);
-  return static_cast<float*>(x.unsafeGetTensorImpl()->mutable_data());
+  // As TensorImpl::mutable_data(), without the calls into LibTorch that short vectors would feel.
+  const c10::TensorImpl& tensor = *x.unsafeGetTensorImpl();
+  return static_cast<float*>(tensor.unsafe_storage().mutable_data()) + tensor.storage_offset();
 }
 
 /// Joins the 16 lanes pairwise.

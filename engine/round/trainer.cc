@@ -72,11 +72,11 @@ Trainer::Trainer(const TrainingSetup& setup, c10::Device device)
     : setup_(setup),
       needs_(setup.strategy->Needs()),
       replica_(MakeReplica(setup.backend, *setup.network, device)),
-      batch_(device) {
+      batch_(device),
+      adam_(setup.options.optimizer == "adam") {
   const int64_t size = setup.network->parameters.size();
-  const bool adam = setup.options.optimizer == "adam";
-  if (adam || setup.options.momentum > 0) first_moment_ = Uninitialized(size, device);
-  if (adam) second_moment_ = Uninitialized(size, device);
+  if (adam_ || setup.options.momentum > 0) first_moment_ = Uninitialized(size, device);
+  if (adam_) second_moment_ = Uninitialized(size, device);
   delta_ = Uninitialized(size, device);
 }
 
@@ -128,8 +128,17 @@ Update Trainer::Train(ClientTask& task, const std::function<void(ClientTask&)>& 
   return update;
 }
 
-void Trainer::Prefetch(const CohortMember& member) const {
-  setup_.dataset->Prefetch(setup_.partition->begin(member.client), member.examples);
+void Trainer::Announce(const CohortMember& next) {
+  announced_ = setup_.partition->begin(next.client);
+  announced_left_ = next.examples;
+}
+
+void Trainer::PrefetchAnnounced(int64_t n) {
+  const int64_t now = std::min(n, announced_left_);
+  if (now == 0) return;
+  setup_.dataset->Prefetch(announced_, now);
+  announced_ += now;
+  announced_left_ -= now;
 }
 
 at::Tensor Trainer::TrainRoot(const ServerState& server) {
@@ -201,6 +210,7 @@ void Trainer::Run(ClientTask& task, const LocalRun& run) {
     for (int64_t first = 0; first < task.examples && step < steps; first += batch_size) {
       CheckStop(task);
       const int64_t n = std::min(batch_size, task.examples - first);
+      PrefetchAnnounced(n);
       setup_.dataset->Gather(Split::kTrain, order_.data() + first, n, &augment, batch_);
       dropout_at_step_ = dropout;
       ++step;
@@ -243,7 +253,7 @@ void Trainer::Step(const ClientTask& task, const LocalRun& run, int64_t step) {
   const TrainingOptions& options = setup_.options;
   const auto apply = [&](const at::Tensor& w, const at::Tensor& g, const at::Tensor& m,
                          const at::Tensor& v) {
-    if (options.optimizer == "adam") {
+    if (adam_) {
       Apply(AdamStep{task.lr, 0.9, 0.999, 1e-8, options.weight_decay, step}, w, g, m, v);
     } else {
       Apply(Sgd(task, step), w, g, m);

@@ -61,8 +61,9 @@ class Trainer : public LocalTraining {
   /// the update is NaN or Inf.
   Update Train(ClientTask& task, const std::function<void(ClientTask&)>& train);
 
-  /// Starts to bring what training this client will read into the caches.
-  void Prefetch(const CohortMember& member) const;
+  /// Names the client to come after this one: its examples are brought into the caches a batch at a
+  /// time while this one trains.
+  void Announce(const CohortMember& next);
 
   /// The server's own update on its root data: plain local training, no strategy.
   at::Tensor TrainRoot(const ServerState& server);
@@ -98,12 +99,16 @@ class Trainer : public LocalTraining {
   SgdStep Sgd(const ClientTask& task, int64_t step) const;
   void Step(const ClientTask& task, const LocalRun& run, int64_t step);
   void CheckStop(const ClientTask& task) const;
+  void PrefetchAnnounced(int64_t n);
 
   const TrainingSetup& setup_;
   const StrategyNeeds needs_;
   std::unique_ptr<Replica> replica_;
   Batch batch_;
+  const bool adam_;  ///< the local optimizer, else SGD
   std::vector<int64_t> order_;
+  const int64_t* announced_ = nullptr;  ///< examples of the next client not yet asked for
+  int64_t announced_left_ = 0;
   at::Tensor first_moment_, second_moment_;  ///< of the local optimizer, where it has them
   at::Tensor delta_;
   at::Tensor kept_parameters_, kept_gradient_, kept_buffers_;  ///< while the replica is borrowed

@@ -66,13 +66,14 @@ class Mean : public Aggregator {
   void Add(Part& part, const Update& update) const override {
     if (gathered_) return gathered_->Add(part, update);
     const double weight = by_examples_ ? update.weight : 1.0;
-    Fold(static_cast<Sum&>(part), {update.delta, update.buffers, weight, 1},
+    Fold(static_cast<Sum&>(part), update.delta, update.buffers, weight, 1,
          weight == 0 ? 1 : weight);
   }
 
   void Join(Part& left, Part& right) const override {
     if (gathered_) return gathered_->Join(left, right);
-    Fold(static_cast<Sum&>(left), static_cast<Sum&>(right), 1);
+    const Sum& later = static_cast<Sum&>(right);
+    Fold(static_cast<Sum&>(left), later.delta, later.buffers, later.weight, later.updates, 1);
   }
 
   Aggregate Finish(Part& part, const FoldInput& input) const override {
@@ -96,24 +97,23 @@ class Mean : public Aggregator {
 
  private:
   struct Sum : Part {
-    Sum() = default;
-    Sum(at::Tensor delta, at::Tensor buffers, double weight, int64_t updates)
-        : delta(std::move(delta)), buffers(std::move(buffers)), weight(weight), updates(updates) {}
     at::Tensor delta, buffers;
     double weight = 0;    ///< while it is 0, the sums are unweighted
     int64_t updates = 0;  ///< while it is 0, the sums hold nothing
   };
 
-  /// Adds `factor` times a later sum. An unweighted sum gives way to a weighted one.
-  void Fold(Sum& sum, const Sum& later, double factor) const {
-    const bool replace = sum.updates == 0 || (sum.weight == 0 && later.weight != 0);
-    if (later.updates > 0 && (replace || sum.weight == 0 || later.weight != 0)) {
+  /// Adds `factor` times what is a later sum or one update. An unweighted sum gives way to a
+  /// weighted one.
+  void Fold(Sum& sum, const at::Tensor& delta, const at::Tensor& buffers, double weight,
+            int64_t updates, double factor) const {
+    const bool replace = sum.updates == 0 || (sum.weight == 0 && weight != 0);
+    if (updates > 0 && (replace || sum.weight == 0 || weight != 0)) {
       const auto fold = replace ? SetScaled : AddScaled;
-      fold(sum.delta, factor, later.delta);
-      if (context_.buffers > 0) fold(sum.buffers, factor, later.buffers);
+      fold(sum.delta, factor, delta);
+      if (context_.buffers > 0) fold(sum.buffers, factor, buffers);
     }
-    sum.weight += later.weight;
-    sum.updates += later.updates;
+    sum.weight += weight;
+    sum.updates += updates;
   }
 
   bool by_examples_;
