@@ -13,6 +13,9 @@ namespace {
 
 using Float8 = float __attribute__((vector_size(32)));
 
+/// Up to so many features, a row of dw is summed in registers, the batch being in the first cache.
+constexpr int64_t kNarrow = 64;
+
 FLSIM_INLINE void Load(const float* from, Float8& to) { std::memcpy(&to, from, sizeof to); }
 
 /// z = X W' + b for E rows of x and C rows of w: each value read serves E or C products.
@@ -66,10 +69,56 @@ FLSIM_CLONES void Forward(const float* x, const float* w, const float* b, int64_
   if (c < k) Strip<1>(x, w + c * f, b + c, n, f, k, z + c);
 }
 
+/// Columns j .. j + 7 of one row of dw, held in a register over all examples. `d`: their column of
+/// D.
+FLSIM_INLINE void Column8(const float* x, const float* d, int64_t n, int64_t f, int64_t k,
+                          int64_t j, float* row) {
+  Float8 sum = {};
+  int64_t i = 0;
+  for (; i + 4 <= n; i += 4) {
+    Float8 x0, x1, x2, x3;
+    Load(x + i * f + j, x0);
+    Load(x + (i + 1) * f + j, x1);
+    Load(x + (i + 2) * f + j, x2);
+    Load(x + (i + 3) * f + j, x3);
+    sum += (d[i * k] * x0 + d[(i + 1) * k] * x1) + (d[(i + 2) * k] * x2 + d[(i + 3) * k] * x3);
+  }
+  for (; i < n; ++i) {
+    Float8 values;
+    Load(x + i * f + j, values);
+    sum += d[i * k] * values;
+  }
+  std::memcpy(row + j, &sum, sizeof sum);
+}
+
+/// The weights' part of Backward() for a few columns, with the same bits.
+FLSIM_INLINE void BackwardNarrow(const float* x, const float* d, int64_t n, int64_t f, int64_t k,
+                                 float* dw) {
+  for (int64_t c = 0; c < k; ++c) {
+    for (int64_t j = 0; j + 8 < f; j += 8) Column8(x, d + c, n, f, k, j, dw + c * f);
+    // The last block ends with the row and may overlap the one before.
+    Column8(x, d + c, n, f, k, f - 8, dw + c * f);
+  }
+}
+
+FLSIM_INLINE void BiasBackward(const float* d, int64_t n, int64_t k, float* db) {
+  for (int64_t c = 0; c < k; ++c) {
+    float sum = 0;
+    int64_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+      const float* e = d + i * k + c;
+      sum += (e[0] + e[k]) + (e[2 * k] + e[3 * k]);
+    }
+    for (; i < n; ++i) sum += d[i * k + c];
+    db[c] = sum;
+  }
+}
+
 FLSIM_CLONES void Backward(const float* __restrict x, const float* __restrict d, int64_t n,
                            int64_t f, int64_t k, float* __restrict dw, float* __restrict db) {
+  BiasBackward(d, n, k, db);
+  if (f >= 8 && f <= kNarrow) return BackwardNarrow(x, d, n, f, k, dw);
   std::fill(dw, dw + k * f, 0.0f);
-  std::fill(db, db + k, 0.0f);
   int64_t i = 0;
   // Four examples at a time, so that dw is read and written a quarter as often.
   for (; i + 4 <= n; i += 4, x += 4 * f, d += 4 * k) {
@@ -79,14 +128,12 @@ FLSIM_CLONES void Backward(const float* __restrict x, const float* __restrict d,
       for (int64_t j = 0; j < f; ++j) {
         row[j] += (d0 * x[j] + d1 * x[f + j]) + (d2 * x[2 * f + j] + d3 * x[3 * f + j]);
       }
-      db[c] += (d0 + d1) + (d2 + d3);
     }
   }
   for (; i < n; ++i, x += f, d += k) {
     for (int64_t c = 0; c < k; ++c) {
       float* row = dw + c * f;
       for (int64_t j = 0; j < f; ++j) row[j] += d[c] * x[j];
-      db[c] += d[c];
     }
   }
 }
