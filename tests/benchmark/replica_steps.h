@@ -30,10 +30,9 @@ class ReplicaSteps {
 
   /// One step; `first`: of a client, whose momentum starts from nothing. Returns the loss.
   double Step(const Batch& batch, bool first) {
-    const double loss = replica_->Gradient(batch, rng_);
-    Apply(SgdStep{training_.lr, training_.momentum, training_.weight_decay, first},
-          replica_->parameters, replica_->gradient, momentum_);
-    return loss;
+    return replica_->Step(batch, rng_,
+                          SgdStep{training_.lr, training_.momentum, training_.weight_decay, first},
+                          momentum_);
   }
 
  private:

@@ -100,7 +100,7 @@ class DropoutMask {
  private:
   uint16_t dropped_;
   float scale_;
-  Buffer<uint16_t> bits_;
+  Buffer<uint32_t> bits_;  ///< two values each, the lower half first
   Buffer<uint8_t> mask_;
 };
 

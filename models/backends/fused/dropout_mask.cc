@@ -14,19 +14,14 @@ DropoutMask::DropoutMask(double p) {
 
 void DropoutMask::Reserve(int64_t values, int64_t drawn) {
   mask_.Reserve(values);
-  bits_.Reserve(RoundUp(drawn, 2));
+  bits_.Reserve((drawn + 1) / 2);
 }
 
-void DropoutMask::Draw(Rng& rng, int64_t drawn) {
-  for (int64_t i = 0; i < drawn; i += 2) {
-    const uint32_t bits = rng.Bits();
-    bits_[i] = static_cast<uint16_t>(bits);
-    bits_[i + 1] = static_cast<uint16_t>(bits >> 16);
-  }
-}
+void DropoutMask::Draw(Rng& rng, int64_t drawn) { rng.Fill(bits_.data(), (drawn + 1) / 2); }
 
 void DropoutMask::Apply(int64_t draw, int64_t value, int64_t n, float* y) {
-  DropoutForward(n, bits_.data() + draw, dropped_, scale_, y, mask_.data() + value);
+  DropoutForward(n, reinterpret_cast<const uint16_t*>(bits_.data()) + draw, dropped_, scale_, y,
+                 mask_.data() + value);
 }
 
 void DropoutMask::Gradient(int64_t value, int64_t n, float* dy) const {

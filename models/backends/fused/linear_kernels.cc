@@ -160,30 +160,32 @@ HWY_INLINE void Deliver(V sum, size_t count, const Destination& to, int64_t at) 
   StoreFirst(hn::Sub(weight, hn::Mul(hn::Set(d, step.lr), g)), count, to.w + at);
 }
 
+/// Sums for as many whole tiles of kVectors registers as fit from column c on; returns where they
+/// end.
+template <int kVectors>
+HWY_INLINE int64_t SumColumns(const RowList& list, const float* from, int64_t c, int64_t columns,
+                              const Destination& to) {
+  const D d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  for (; c + kVectors * lanes <= columns; c += kVectors * lanes) {
+    V sum[1][kVectors];
+    FLSIM_UNROLL for (int v = 0; v < kVectors; ++v) sum[0][v] = hn::Zero(d);
+    AddScaledRows(list, from + c, 0, sum);
+    FLSIM_UNROLL for (int v = 0; v < kVectors; ++v) {
+      Deliver(sum[0][v], static_cast<size_t>(lanes), to, c + v * lanes);
+    }
+  }
+  return c;
+}
+
 /// to[0..columns) gets the sum of the list's scaled rows of `from`.
 void SumRows(const RowList& list, const float* from, int64_t columns, const Destination& to) {
   const D d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  constexpr int kMany = kRegisters / 2;
-  int64_t c = 0;
-  for (; c + kMany * lanes <= columns; c += kMany * lanes) {
-    V sum[1][kMany];
-    FLSIM_UNROLL for (int v = 0; v < kMany; ++v) sum[0][v] = hn::Zero(d);
-    AddScaledRows(list, from + c, 0, sum);
-    FLSIM_UNROLL for (int v = 0; v < kMany; ++v) {
-      Deliver(sum[0][v], static_cast<size_t>(lanes), to, c + v * lanes);
-    }
-  }
-  constexpr int kSome = 4;
-  for (; c + kSome * lanes <= columns; c += kSome * lanes) {
-    V sum[1][kSome];
-    FLSIM_UNROLL for (int v = 0; v < kSome; ++v) sum[0][v] = hn::Zero(d);
-    AddScaledRows(list, from + c, 0, sum);
-    FLSIM_UNROLL for (int v = 0; v < kSome; ++v) {
-      Deliver(sum[0][v], static_cast<size_t>(lanes), to, c + v * lanes);
-    }
-  }
+  int64_t c = SumColumns<kRegisters / 2>(list, from, 0, columns, to);
+  c = SumColumns<4>(list, from, c, columns, to);
   for (; c < columns; c += lanes) {
+    // Not one value further: the last row of W ends where the parameters end.
     const auto count = static_cast<size_t>(columns - c < lanes ? columns - c : lanes);
     V sum = hn::Zero(d);
     for (int64_t i = 0; i < list.count; ++i) {
