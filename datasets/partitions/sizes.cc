@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "datasets/huge_pages.h"
 #include "engine/core/error.h"
 
 namespace flsim {
@@ -83,6 +84,7 @@ Partition PartitionByOwner(const std::vector<uint32_t>& owners, int64_t clients)
     FLSIM_CHECK(partition.offsets[k] > 0, "client without examples:", k - 1);
     partition.offsets[k] += partition.offsets[k - 1];
   }
+  ReserveHugePages(partition.indices, owners.size());
   partition.indices.resize(owners.size());
   std::vector<int64_t> next(partition.offsets.begin(), partition.offsets.end() - 1);
   for (size_t i = 0; i < owners.size(); ++i) {
@@ -93,7 +95,7 @@ Partition PartitionByOwner(const std::vector<uint32_t>& owners, int64_t clients)
 
 Partition DealRandomly(const std::vector<int64_t>& sizes, int64_t examples, Rng& rng) {
   std::vector<uint32_t> owners;
-  owners.reserve(static_cast<size_t>(examples));
+  ReserveHugePages(owners, static_cast<size_t>(examples));
   for (size_t client = 0; client < sizes.size(); ++client) {
     owners.insert(owners.end(), static_cast<size_t>(sizes[client]), static_cast<uint32_t>(client));
   }

@@ -58,8 +58,18 @@ class Rng {
   /// Permutes first[0..n) uniformly (Fisher and Yates).
   template <class T>
   void Shuffle(T* first, int64_t n) {
-    for (int64_t i = n - 1; i > 0; --i)
-      std::swap(first[i], first[Below(static_cast<uint64_t>(i) + 1)]);
+    // Some draws at a time, so that their elements are on the way when they are swapped.
+    constexpr int64_t kAhead = 32;
+    uint64_t drawn[kAhead];
+    for (int64_t i = n - 1; i > 0;) {
+      const int64_t count = i < kAhead ? i : kAhead;
+      for (int64_t j = 0; j < count; ++j) {
+        drawn[j] = Below(static_cast<uint64_t>(i - j) + 1);
+        __builtin_prefetch(first + drawn[j], /*write=*/1);
+      }
+      for (int64_t j = 0; j < count; ++j) std::swap(first[i - j], first[drawn[j]]);
+      i -= count;
+    }
   }
 
  private:

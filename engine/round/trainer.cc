@@ -131,6 +131,8 @@ Update Trainer::Train(ClientTask& task, const std::function<void(ClientTask&)>& 
 void Trainer::Announce(const CohortMember& next) {
   announced_ = setup_.partition->begin(next.client);
   announced_left_ = next.examples;
+  const int64_t batch = setup_.options.BatchOf(next.examples);
+  for (int64_t i = 0; i < batch; i += 8) __builtin_prefetch(announced_ + i);
 }
 
 void Trainer::PrefetchAnnounced(int64_t n) {
