@@ -67,7 +67,7 @@ void FillNormal(Rng& rng, float* out, int64_t n) {
   for (int64_t done = 0; done < n; done += 2 * kPairs) {
     const bool fits = n - done >= 2 * kPairs;
     float* block = fits ? out + done : last;
-    for (uint32_t& bits : random) bits = rng.Bits();
+    rng.Fill(random, 2 * kPairs);
     SquaredRadii(random, radius);
     for (float& r : radius) r = std::sqrt(r);
     Rotate(random + kPairs, radius, block, block + kPairs);

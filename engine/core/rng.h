@@ -33,21 +33,16 @@ class Rng {
     const uint64_t high = Bits();
     return high << 32 | Bits();
   }
+  /// The next n draws of Bits(), several times as fast.
+  void Fill(uint32_t* out, int64_t n);
   /// Uniform in [0, 1), 53 bits.
   double Uniform() { return static_cast<double>(Bits64() >> 11) * 0x1p-53; }
   /// Uniform in [0, 1), 24 bits.
   float UniformFloat() { return static_cast<float>(Bits() >> 8) * 0x1p-24f; }
   /// Uniform in [0, n), unbiased; n at least 1.
   uint64_t Below(uint64_t n) {
-    // Lemire (2019), "Fast random integer generation in an interval".
     if (n >> 32 != 0) return BelowLarge(n);
-    const auto n32 = static_cast<uint32_t>(n);
-    uint64_t product = uint64_t{Bits()} * n;
-    if (static_cast<uint32_t>(product) < n32) {
-      const uint32_t threshold = (0 - n32) % n32;
-      while (static_cast<uint32_t>(product) < threshold) product = uint64_t{Bits()} * n;
-    }
-    return product >> 32;
+    return BelowSmall(static_cast<uint32_t>(n), [this] { return Bits(); });
   }
   /// Standard normal (Box and Muller, 1958).
   double Normal();
@@ -59,12 +54,18 @@ class Rng {
   template <class T>
   void Shuffle(T* first, int64_t n) {
     // Some draws at a time, so that their elements are on the way when they are swapped.
-    constexpr int64_t kAhead = 32;
+    constexpr int64_t kAhead = 64;
     uint64_t drawn[kAhead];
+    uint32_t bits[kAhead];
     for (int64_t i = n - 1; i > 0;) {
       const int64_t count = i < kAhead ? i : kAhead;
+      const bool small = static_cast<uint64_t>(i) + 1 >> 32 == 0;
+      int64_t used = 0;
+      if (small) Fill(bits, count);
+      const auto next = [&] { return used < count ? bits[used++] : Bits(); };
       for (int64_t j = 0; j < count; ++j) {
-        drawn[j] = Below(static_cast<uint64_t>(i - j) + 1);
+        const uint64_t below = static_cast<uint64_t>(i - j) + 1;
+        drawn[j] = small ? BelowSmall(static_cast<uint32_t>(below), next) : BelowLarge(below);
         __builtin_prefetch(first + drawn[j], /*write=*/1);
       }
       for (int64_t j = 0; j < count; ++j) std::swap(first[i - j], first[drawn[j]]);
@@ -74,6 +75,17 @@ class Rng {
 
  private:
   void Refill();
+  /// Lemire (2019), "Fast random integer generation in an interval".
+  template <class Bits32>
+  static uint64_t BelowSmall(uint32_t n, const Bits32& bits) {
+    uint64_t product = uint64_t{bits()} * n;
+    if (static_cast<uint32_t>(product) < n) {
+      const uint32_t threshold = (0 - n) % n;
+      while (static_cast<uint32_t>(product) < threshold) product = uint64_t{bits()} * n;
+    }
+    return product >> 32;
+  }
+  /// For any n: below 2^32 as BelowSmall().
   uint64_t BelowLarge(uint64_t n);
 
   std::array<uint32_t, 2> key_;

@@ -1,5 +1,6 @@
 #include "engine/core/rng.h"
 
+#include <numeric>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <set>
@@ -28,6 +29,35 @@ double ChiSquared(const std::vector<int>& counts, double total) {
   double sum = 0;
   for (const int count : counts) sum += (count - expected) * (count - expected) / expected;
   return sum;
+}
+
+TEST_CASE("Fill gives the draws of Bits, from anywhere in a block and of any number") {
+  for (const int64_t before : {0, 1, 2, 3, 4, 5}) {
+    for (const int64_t n : {0, 1, 3, 4, 7, 63, 64, 65, 200}) {
+      Rng one(7, {"fill", 3, 5}), other(7, {"fill", 3, 5});
+      for (int64_t i = 0; i < before; ++i) REQUIRE(one.Bits() == other.Bits());
+      std::vector<uint32_t> filled(static_cast<size_t>(n));
+      one.Fill(filled.data(), n);
+      for (const uint32_t bits : filled) REQUIRE(bits == other.Bits());
+      for (int i = 0; i < 9; ++i) REQUIRE(one.Bits() == other.Bits());
+    }
+  }
+}
+
+TEST_CASE("Shuffle is Fisher and Yates with one draw of Below for each place") {
+  for (const int64_t n : {0, 1, 2, 33, 64, 65, 66, 1000}) {
+    Rng one(7, {"shuffle"}), other(7, {"shuffle"});
+    std::vector<int64_t> shuffled(static_cast<size_t>(n)), expected;
+    std::iota(shuffled.begin(), shuffled.end(), 0);
+    expected = shuffled;
+    one.Shuffle(shuffled.data(), n);
+    for (int64_t i = n - 1; i > 0; --i) {
+      const uint64_t drawn = other.Below(static_cast<uint64_t>(i) + 1);
+      std::swap(expected[static_cast<size_t>(i)], expected[drawn]);
+    }
+    REQUIRE(shuffled == expected);
+    REQUIRE(one.Bits() == other.Bits());
+  }
 }
 
 }  // namespace
