@@ -59,7 +59,7 @@ class Rng {
     uint32_t bits[kAhead];
     for (int64_t i = n - 1; i > 0;) {
       const int64_t count = i < kAhead ? i : kAhead;
-      const bool small = static_cast<uint64_t>(i) + 1 >> 32 == 0;
+      const bool small = static_cast<uint64_t>(i) >> 31 == 0;
       int64_t used = 0;
       if (small) Fill(bits, count);
       const auto next = [&] { return used < count ? bits[used++] : Bits(); };
