@@ -11,9 +11,9 @@
 
 #include "datasets/dataset.h"
 #include "datasets/fill_normal.h"
-#include "datasets/huge_pages.h"
 #include "datasets/parallel.h"
 #include "engine/core/files.h"
+#include "engine/core/huge_pages.h"
 
 namespace flsim {
 namespace {
@@ -85,7 +85,7 @@ class SyntheticRegression : public Dataset {
   const DatasetFacts& facts() const override { return facts_; }
 
   void Load(int threads) override {
-    Allocate();
+    Allocate(threads);
     DrawTruth();
     const int64_t n = options_.examples;
     ParallelFor(threads, (n + kChunk - 1) / kChunk, [&](int64_t chunk) {
@@ -138,11 +138,13 @@ class SyntheticRegression : public Dataset {
  private:
   const float* Row(int64_t example) const { return data_ + example * (options_.features + 1); }
 
-  void Allocate() {
+  void Allocate(int threads) {
     const auto examples = static_cast<double>(options_.examples);
     const auto features = static_cast<double>(options_.features);
-    // The data in float32; the coefficients and the order they are drawn in take 8 bytes each.
-    const double bytes = 4 * examples * (features + 1) + 16 * features;
+    // The data in float32, and a chunk of it in each thread that draws; the coefficients and the
+    // order they are drawn in take 8 bytes each.
+    const double drawn = std::min(examples, static_cast<double>(kChunk) * threads);
+    const double bytes = 4 * (examples * (features + 1) + drawn * features) + 16 * features;
     const double memory =
         static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
     const auto gib = [](double value) {

@@ -39,8 +39,8 @@ class Replica {
   virtual double Gradient(const Batch& batch, Rng& rng,
                           const FeatureLoss* feature_loss = nullptr) = 0;
 
-  /// Gradient(), then a step of SGD; to the bit, but a backend may take it as it goes, and then
-  /// `gradient` is left with anything. `velocity`: the step's m, undefined if momentum is 0.
+  /// Gradient() and then a step of SGD, to the bit; `gradient` is unspecified afterwards, because a
+  /// backend may step as it goes. `velocity`: the step's m, undefined if momentum is 0.
   virtual double Step(const Batch& batch, Rng& rng, const SgdStep& step,
                       const at::Tensor& velocity);
 

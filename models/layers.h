@@ -94,6 +94,9 @@ struct Dropout : LayerOptions {
   }
 };
 
+/// Joins the variance in group and batch normalisation.
+constexpr double kNormEpsilon = 1e-5;
+
 /// Group normalisation (Wu and He, 2018), epsilon 1e-5, learned scale and shift.
 struct GroupNorm : LayerOptions {
   int64_t groups = 2;

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <numeric>
 
-#include "datasets/huge_pages.h"
 #include "engine/core/error.h"
+#include "engine/core/huge_pages.h"
 
 namespace flsim {
 

@@ -1,4 +1,6 @@
 // flsim: the command line. The only place that turns errors into text and exit codes.
+#include <malloc.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -118,6 +120,16 @@ int Main(int argc, char** argv) {
   return RunCommand(run);
 }
 
+/// LibTorch allocates and frees its activations at each step. glibc would return the pages each
+/// time and the next step would fault them in again, which can take as long as the
+/// step.
+void KeepFreedMemory() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that it takes
+  mallopt(M_TRIM_THRESHOLD, 512 << 20);
+#endif
+}
+
 int GuardedMain(int argc, char** argv) {
   try {
     const int code = Main(argc, argv);
@@ -144,6 +156,7 @@ int GuardedMain(int argc, char** argv) {
 }  // namespace flsim
 
 int main(int argc, char** argv) {
+  flsim::KeepFreedMemory();
   const int code = flsim::GuardedMain(argc, argv);
   // Everything of ours is closed. LibTorch's static destructors take 0.1 s to undo what it has
   // registered, for nothing.

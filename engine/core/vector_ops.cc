@@ -1,12 +1,12 @@
 #include "engine/core/vector_ops.h"
 
 #include <ATen/ops/empty.h>
-#include <sys/mman.h>
 
 #include <cmath>
 #include <cstring>
 
 #include "engine/core/error.h"
+#include "engine/core/huge_pages.h"
 
 // One body, compiled for three instruction sets and chosen when the program starts. The bits agree:
 // elementwise code rounds each operation once on all of them (-ffp-contract=off), and reductions
@@ -141,16 +141,6 @@ FLSIM_CLONES void AdamLoop(const AdamConstants c, float* w, const float* g, floa
   }
 }
 
-/// Large vectors are read from end to end all the time; huge pages spare them most address
-/// translations. A wish: where the system knows none, nothing changes.
-void AskForHugePages(void* data, size_t bytes) {
-  constexpr uintptr_t kHugePage = uintptr_t{1} << 21;
-  const uintptr_t first =
-      (reinterpret_cast<uintptr_t>(data) + kHugePage - 1) / kHugePage * kHugePage;
-  const uintptr_t last = (reinterpret_cast<uintptr_t>(data) + bytes) / kHugePage * kHugePage;
-  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
-}
-
 }  // namespace
 
 at::Tensor Zeros(int64_t n, c10::Device device) {
@@ -160,7 +150,8 @@ at::Tensor Zeros(int64_t n, c10::Device device) {
 
 at::Tensor Uninitialized(int64_t n, c10::Device device) {
   at::Tensor x = at::empty({n}, at::TensorOptions(at::kFloat).device(device));
-  if (device.is_cpu()) AskForHugePages(x.unsafeGetTensorImpl()->mutable_data(), x.nbytes());
+  // Read from end to end all the time; large pages spare most address translations.
+  if (device.is_cpu()) AdviseHugePages(x.unsafeGetTensorImpl()->mutable_data(), x.nbytes());
   return x;
 }
 

@@ -51,6 +51,7 @@ void ReadOrigin(Recording& recording) {
     recording.dataset_sha256 = origin.at("dataset_sha256").get<std::string>();
     recording.partition_sha256 = origin.at("partition_sha256").get<std::string>();
     recording.config = origin.at("config");
+    if (!recording.config.is_object()) throw DataError("config must be an object");
   } catch (const std::exception& error) {
     throw DataError(file + " is not as a run writes it: " + error.what());
   }
@@ -101,7 +102,7 @@ std::vector<RecordedClient> ReadClientsCsv(const std::string& path) {
     RecordedClient recorded;
     if (!ParseNumber(cell("client"), recorded.client) || recorded.client < 0 ||
         recorded.client > 0xffffffff) {
-      fail("client must be a whole number, at least 0; got '" + cell("client") + "'");
+      fail("client must be a whole number from 0 to 4294967295; got '" + cell("client") + "'");
     }
     if (!seen.insert(recorded.client).second) {
       fail("client " + std::to_string(recorded.client) + " stands in an earlier line already");

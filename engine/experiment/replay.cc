@@ -171,6 +171,10 @@ class Replaying {
     if (record.skipped.empty()) {
       Aggregate aggregate = runner_.Run(state_, cohort, store_, hooks);
       Summarize(aggregate, record);
+      const auto has_loss = [](const RecordedClient& client) {
+        return client.train_loss.has_value();
+      };
+      if (!std::all_of(clients.begin(), clients.end(), has_loss)) record.train_loss.reset();
       // A step that fails leaves the last whole round.
       ServerState next = Clone(state_);
       record.update_norm = runner_.Apply(next, aggregate, experiment_.server_optimizer());

@@ -117,7 +117,8 @@ Aggregate RoundRunner::Run(const ServerState& state, const std::vector<CohortMem
   const auto work = [&](Trainer& trainer, FoldPart& part, int64_t i) {
     const CohortMember& member = cohort[static_cast<size_t>(i)];
     try {
-      if (i + 1 < clients) trainer.Announce(cohort[static_cast<size_t>(i) + 1]);
+      const bool trains = !hooks.train;
+      if (trains && i + 1 < clients) trainer.Announce(cohort[static_cast<size_t>(i) + 1]);
       ClientTask task = trainer.Prepare(state, member, store);
       task.cohort_gradient = cohort_gradient;
       Update update = trainer.Train(task, hooks.train);

@@ -203,10 +203,9 @@ void Trainer::Run(ClientTask& task, const LocalRun& run) {
     };
   }
   // With nothing between gradient and step, a backend may fuse them.
-  const bool plain = run.plain || (strategy_adds && needs_.plain_gradient);
+  const bool plain = !run.correct && (run.plain || needs_.plain_gradient);
   const bool fused = plain && !feature_loss && run.trained.empty() && options.clip_norm == 0 &&
                      options.optimizer == "sgd";
-  // A local run starts from nothing, whatever ran before it.
   for (int64_t step = 0; step < steps;) {
     if (options.shuffle) shuffle.Shuffle(order_.data(), task.examples);
     for (int64_t first = 0; first < task.examples && step < steps; first += batch_size) {
@@ -248,6 +247,7 @@ void Trainer::Correct(const ClientTask& task, const LocalRun& run,
 }
 
 SgdStep Trainer::Sgd(const ClientTask& task, int64_t step) const {
+  // A local run starts from nothing, whatever ran before it: its first step has no momentum.
   return {task.lr, setup_.options.momentum, setup_.options.weight_decay, step == 1};
 }
 

@@ -1,7 +1,6 @@
 #include "engine/round/worker_pool.h"
 
 #include <ATen/Parallel.h>
-#include <malloc.h>
 
 #include <string>
 #include <system_error>
@@ -9,21 +8,7 @@
 #include "engine/core/error.h"
 
 namespace flsim {
-namespace {
-
-/// LibTorch allocates and frees its activations at each step. glibc would return the pages each
-/// time and the next step would fault them in again, which can take as long as the step.
-void KeepFreedMemory() {
-#ifdef __GLIBC__
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that it takes
-  mallopt(M_TRIM_THRESHOLD, 512 << 20);
-#endif
-}
-
-}  // namespace
-
 WorkerPool::WorkerPool(int workers) {
-  KeepFreedMemory();
   try {
     threads_.reserve(static_cast<size_t>(workers));
     for (int worker = 0; worker < workers; ++worker) {

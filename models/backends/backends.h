@@ -20,6 +20,17 @@ std::string WhyNotFused(const Network& network);
 /// Its plan, one line a block.
 std::string DescribeFusedPlan(const Network& network);
 
+/// Dropout of probability p, to 16 bits: a value whose 16 random bits are below `dropped` becomes
+/// zero, the others are scaled so that the expectation is kept. A word of Rng::Bits() serves two
+/// values, its lower half first.
+struct DropoutRule {
+  explicit DropoutRule(double p);
+  float Factor(uint16_t bits) const { return bits < dropped ? 0 : scale; }
+
+  uint16_t dropped;
+  float scale;
+};
+
 /// A network's outputs for n examples and what they should be; one of `labels` and `targets` is
 /// null.
 struct Outputs {
@@ -33,8 +44,8 @@ struct Outputs {
 /// Sums of losses and hits, in double precision.
 EvaluationSums SumLosses(const Network& network, const Outputs& outputs);
 
-/// The sum of losses, and the gradient of sum / `batch` with respect to the outputs, in their shape;
-/// may overwrite them.
+/// The sum of losses, and the gradient of sum / `batch` with respect to the outputs, in their
+/// shape; may overwrite them.
 double LossGradient(const Network& network, const Outputs& outputs, int64_t batch, float* gradient);
 
 }  // namespace flsim

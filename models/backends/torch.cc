@@ -24,25 +24,20 @@
 namespace flsim {
 namespace {
 
-constexpr double kEpsilon = 1e-5;
 constexpr double kRunningMomentum = 0.1;
 
-/// Zeroes each element with probability p (to 16 bits) and scales the others so that the
-/// expectation is kept.
+/// A factor for each element of `like`, in the order of its memory.
 at::Tensor DropoutMask(const at::Tensor& like, double p, Rng& rng) {
-  constexpr uint32_t kRange = 1 << 16;
-  const auto dropped = std::min(static_cast<uint32_t>(std::lround(p * kRange)), kRange - 1);
-  const float scale = static_cast<float>(kRange) / static_cast<float>(kRange - dropped);
+  const DropoutRule rule(p);
   at::Tensor mask = at::empty_like(like, like.options().device(c10::kCPU));
   auto* data = mask.mutable_data_ptr<float>();
   const int64_t n = mask.numel();
-  int64_t i = 0;
-  for (; i + 2 <= n; i += 2) {
-    const uint32_t bits = rng.Bits();
-    data[i] = (bits & (kRange - 1)) < dropped ? 0 : scale;
-    data[i + 1] = (bits >> 16) < dropped ? 0 : scale;
+  std::vector<uint32_t> words(static_cast<size_t>((n + 1) / 2));
+  rng.Fill(words.data(), (n + 1) / 2);
+  for (int64_t i = 0; i < n; ++i) {
+    const uint32_t word = words[static_cast<size_t>(i / 2)];
+    data[i] = rule.Factor(static_cast<uint16_t>(i % 2 == 0 ? word : word >> 16));
   }
-  if (i < n) data[i] = (rng.Bits() & (kRange - 1)) < dropped ? 0 : scale;
   return mask.to(like.device());
 }
 
@@ -216,7 +211,7 @@ class TorchReplica : public Replica {
   }
 
   at::Tensor Forward(const GroupNorm& norm, const NetworkLayer& layer, const at::Tensor& x) {
-    return at::group_norm(x, norm.groups, Weight(layer), Bias(layer), kEpsilon,
+    return at::group_norm(x, norm.groups, Weight(layer), Bias(layer), kNormEpsilon,
                           /*cudnn_enabled=*/true);
   }
 
@@ -229,7 +224,7 @@ class TorchReplica : public Replica {
     }
     return at::batch_norm(x, Weight(layer), Bias(layer), buffers_[Index(layer.running_mean)],
                           buffers_[Index(layer.running_var)], training(), kRunningMomentum,
-                          kEpsilon, /*cudnn_enabled=*/true);
+                          kNormEpsilon, /*cudnn_enabled=*/true);
   }
 
   at::Tensor Forward(const Residual&, const NetworkLayer& layer, const at::Tensor& x) {

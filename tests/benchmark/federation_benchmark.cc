@@ -36,7 +36,8 @@ class StepsAfterRounds : public RecordSink {
 
   void Round(const RoundRecord& record) override {
     if (record.round >= 1) {
-      const double round_s = SecondsSince(round_start_);
+      // The last round is always evaluated.
+      const double round_s = SecondsSince(round_start_) - record.evaluation_s.value_or(0);
       steps_.Restart();
       const Clock::time_point start = Clock::now();
       const int64_t steps = TrainCohort(record.cohort);

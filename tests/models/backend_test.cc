@@ -76,7 +76,7 @@ void CheckLinearEqualsTorch(const Network& network, const DatasetFacts& facts) {
 }
 
 TEST_CASE("the linear backend equals the torch backend for regression") {
-  for (const int64_t features : {1, 2, 3, 5, 8, 10, 13, 16, 17, 20, 31, 32, 100, 257}) {
+  for (const int64_t features : {1, 2, 3, 5, 8, 10, 13, 16, 17, 20, 31, 32, 64, 65, 100, 257}) {
     INFO(features);
     CheckLinearEqualsTorch(Build(R"("linear")", Regression(features)), Regression(features));
   }

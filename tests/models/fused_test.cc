@@ -59,6 +59,11 @@ std::string Number(int64_t n) { return std::to_string(n); }
 std::string RandomLayers(Rng& rng, const DatasetFacts& facts) {
   std::string list;
   int64_t side = facts.input_shape[1];
+  const uint64_t head = rng.Below(8);
+  if (head == 0) list += R"("relu", )";
+  if (head == 1) list += R"({"name": "max_pool", "kernel": 3, "stride": 1}, )";
+  if (head == 2) list += R"({"name": "avg_pool", "kernel": 3, "stride": 1}, )";
+  if (head == 1 || head == 2) side -= 2;
   const auto layers = static_cast<int>(1 + rng.Below(3));
   // At most one norm, and then no biases: a norm takes shifts and scales out again, and the
   // gradient of one that is taken out is nothing but rounding.
@@ -89,13 +94,13 @@ std::string RandomLayers(Rng& rng, const DatasetFacts& facts) {
           R"("relu", "max_pool", )",
           R"("relu", "max_pool", )",
           R"("relu", {"name": "max_pool", "kernel": 2, "stride": 1}, )",
-          R"("relu", {"name": "avg_pool", "kernel": 2, "stride": 2}, )"};
+          R"("relu", "relu", {"name": "avg_pool", "kernel": 2, "stride": 2}, )"};
       list += tails[tail - 2];
       side = tail == 6 ? side - 1 : side / 2;
     }
   }
   if (rng.Below(5) == 0) list += R"({"name": "avg_pool", "kernel": 0}, )";
-  list += R"("flatten", )";
+  list += Pick<std::string>(rng, {R"("flatten", )", R"("flatten", "relu", "flatten", )"});
   if (rng.Below(2) == 0) {
     list += R"({"name": "linear", "features": )" + Number(Pick<int64_t>(rng, {3, 20, 65, 130})) +
             "}, " + Pick<std::string>(rng, {R"("relu", )", ""});
@@ -103,15 +108,20 @@ std::string RandomLayers(Rng& rng, const DatasetFacts& facts) {
   return "[" + list + R"({"name": "linear"}])";
 }
 
+/// Kernels of one instruction set for as long as this lives.
+struct InstructionSet {
+  explicit InstructionSet(int64_t target) { hwy::SetSupportedTargetsForTest(target); }
+  ~InstructionSet() { hwy::SetSupportedTargetsForTest(0); }
+};
+
 /// Runs `test` once for each instruction set of this machine.
 template <class Test>
 void OnEveryInstructionSet(const Test& test) {
   for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
     INFO(hwy::TargetName(target));
-    hwy::SetSupportedTargetsForTest(target);
+    const InstructionSet set(target);
     test();
   }
-  hwy::SetSupportedTargetsForTest(0);
 }
 
 TEST_CASE("gradients of random networks equal the torch backend's") {
@@ -141,6 +151,12 @@ TEST_CASE("gradients of the models that ship equal the torch backend's, dropout 
     CheckEqualsTorch(Build(R"("lenet")", images), images, 3, 1);
     CheckEqualsTorch(Build(R"("cnn")", images), images, 1, 2);
     CheckEqualsTorch(BuildLayers(mcmahan, images), images, 1, 3);
+    CheckEqualsTorch(BuildLayers(R"([{"name": "dropout", "p": 0.3},
+                                     {"name": "conv", "channels": 6, "kernel": 5}, "relu",
+                                     "max_pool", "flatten",
+                                     {"name": "dropout", "p": 0}, "linear"])",
+                                 Images(12)),
+                     Images(12), 5, 8);
     for (const int64_t n : {1, 10, 33, 70}) {
       CheckEqualsTorch(Build(R"({"name": "mlp", "hidden": [37, 5]})", numbers), numbers, n, 4);
       CheckEqualsTorch(Build(R"("softmax")", numbers), numbers, n, 5);
@@ -202,6 +218,28 @@ TEST_CASE("a replica's results do not depend on what it ran before") {
       CHECK(used->Gradient(batch, one) == fresh->Gradient(batch, two));
       CHECK(Read(used->gradient) == Read(fresh->gradient));
       CHECK(used->Evaluate(batch).loss == fresh->Evaluate(batch).loss);
+    }
+  });
+}
+
+TEST_CASE("a NaN in one pixel shows in the loss as it does with the torch backend") {
+  const DatasetFacts facts = Images(12, 3);
+  const std::vector<std::string> pools = {
+      R"({"name": "conv", "channels": 3, "kernel": 1}, "max_pool")",
+      R"({"name": "conv", "channels": 3, "kernel": 5}, "relu", "max_pool")",
+      R"({"name": "conv", "channels": 16, "kernel": 3}, "relu", "max_pool")",
+      R"({"name": "max_pool", "kernel": 3, "stride": 3})"};
+  OnEveryInstructionSet([&] {
+    for (const std::string& pool : pools) {
+      const Network network = BuildLayers("[" + pool + R"(, "flatten", "linear"])", facts);
+      const auto replica = MakeInitialized("fused", network);
+      for (const int64_t pixel : {0, 1, 12, 13, 40}) {
+        INFO(pool << " " << pixel);
+        Batch batch = RandomBatch(facts, 2);
+        batch.input_data()[pixel] = std::numeric_limits<float>::quiet_NaN();
+        Rng rng = TestRng();
+        CHECK(std::isnan(replica->Gradient(batch, rng)));
+      }
     }
   });
 }

@@ -5,22 +5,21 @@
 namespace flsim::quadratic {
 namespace {
 
-TEST_CASE("a strategy that says it leaves gradients alone does, and some say so") {
-  const ParameterLayout layout = NoNorms();
-  int plain = 0;
+TEST_CASE("a strategy that says it leaves gradients alone does; fedavg says so") {
+  const ParameterLayout layout = ThreeLayers();
   for (const std::string& name : Registry<Strategy>::Get().Names()) {
     INFO(name);
     const auto strategy = Make(Json(name).dump(), layout);
     if (!strategy->Needs().plain_gradient) continue;
-    ++plain;
-    Quadratic local({1, 2, 3});
-    Client client(*strategy, local, {0, 0, 0});
-    client.task.parameters = Vector({5, -6, 7});
-    const at::Tensor gradient = Vector({1, -2, 3});
+    const std::vector<float> before = {1, -2, 3, 4, -5, 6, 7};
+    Quadratic local(before);
+    Client client(*strategy, local, std::vector<float>(7, 0));
+    client.task.parameters = Vector({5, -6, 7, 8, 9, 10, 11});
+    const at::Tensor gradient = Vector(before);
     strategy->CorrectGradient(client.task, gradient);
-    CHECK(Read(gradient) == std::vector<float>{1, -2, 3});
+    CHECK(Read(gradient) == before);
   }
-  CHECK(plain >= 2);
+  CHECK(Make(R"("fedavg")", layout)->Needs().plain_gradient);
 }
 
 }  // namespace

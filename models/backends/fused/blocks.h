@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/core/rng.h"
+#include "models/backends/backends.h"
 #include "models/backends/fused/memory.h"
 #include "models/network.h"
 
@@ -62,7 +63,7 @@ class Block {
 
   /// "conv1: 5x5 convolution 3 -> 6, ReLU, 2x2 max pooling; ..."
   virtual std::string Describe() const = 0;
-  /// Of blocks without weights that work in place: nothing worth telling.
+  /// Nothing worth telling of what works in place.
   virtual Cost StepCost() const { return {}; }
 };
 
@@ -80,16 +81,15 @@ class VectorBlock : public Block {
   virtual void Backward(const Pass& pass) = 0;
 };
 
-/// A layer whose weights are at [offset] of the flat vectors; -1: it has none.
+/// Where a layer's weights are in the flat vectors; -1: it has none.
 struct Weights {
   int64_t weight = -1, bias = -1;
 };
 
-/// The random mask of a dropout layer: each value stays with probability 1 - p (to 16 bits), scaled
-/// so that its expectation is kept.
+/// The random mask of a dropout layer.
 class DropoutMask {
  public:
-  explicit DropoutMask(double p);
+  explicit DropoutMask(double p) : rule_(p) {}
   /// `values`: of all examples; `drawn`: at most so many at a time.
   void Reserve(int64_t values, int64_t drawn);
   void Draw(Rng& rng, int64_t drawn);
@@ -98,33 +98,34 @@ class DropoutMask {
   void Gradient(int64_t value, int64_t n, float* dy) const;
 
  private:
-  uint16_t dropped_;
-  float scale_;
-  Buffer<uint32_t> bits_;  ///< two values each, the lower half first
+  DropoutRule rule_;
+  Buffer<uint32_t> words_;
+  Buffer<uint16_t> bits_;
   Buffer<uint8_t> mask_;
 };
 
 /// Gradient of the input wanted? The first layer with weights needs none.
 enum class InputGradient { kWanted, kNone };
 
-std::unique_ptr<ImageBlock> MakeInputBlock(const Images* out);
-std::unique_ptr<ImageBlock> MakeConvBlock(const NetworkLayer& layer, const Weights& weights,
-                                          bool relu, bool pool, const Images* in, const Images* out,
-                                          InputGradient input_gradient);
-std::unique_ptr<ImageBlock> MakePoolBlock(const NetworkLayer& layer, const Images* in,
-                                          const Images* out);
-std::unique_ptr<ImageBlock> MakeGroupNormBlock(const NetworkLayer& layer, const Weights& weights,
-                                               const Images* in, const Images* out);
-std::unique_ptr<ImageBlock> MakeReluBlock(const NetworkLayer& layer, const Images* images);
-std::unique_ptr<ImageBlock> MakeDropoutBlock(const NetworkLayer& layer, const Images* images);
-std::unique_ptr<ImageBlock> MakeFlattenBlock(const NetworkLayer& layer, const Images* in,
-                                             const Vectors* out);
+/// Does a block read the data set's own values, which lie in planes, or another block's?
+enum class Source { kInput, kBlock };
 
-std::unique_ptr<VectorBlock> MakeRowsBlock(const Vectors* out);
+std::unique_ptr<ImageBlock> MakeInputBlock(Images* out);
+std::unique_ptr<ImageBlock> MakeConvBlock(const NetworkLayer& layer, const Weights& weights,
+                                          bool relu, bool pool, Images* in, Images* out,
+                                          InputGradient input_gradient, Source source);
+std::unique_ptr<ImageBlock> MakePoolBlock(const NetworkLayer& layer, Images* in, Images* out);
+std::unique_ptr<ImageBlock> MakeGroupNormBlock(const NetworkLayer& layer, const Weights& weights,
+                                               Images* in, Images* out);
+std::unique_ptr<ImageBlock> MakeReluBlock(const NetworkLayer& layer, Images* images);
+std::unique_ptr<ImageBlock> MakeDropoutBlock(const NetworkLayer& layer, Images* images);
+std::unique_ptr<ImageBlock> MakeFlattenBlock(const NetworkLayer& layer, Images* in, Vectors* out);
+
+std::unique_ptr<VectorBlock> MakeInputBlock(Vectors* out);
 std::unique_ptr<VectorBlock> MakeLinearBlock(const NetworkLayer& layer, const Weights& weights,
-                                             bool relu, const Vectors* in, const Vectors* out,
+                                             bool relu, Vectors* in, Vectors* out,
                                              InputGradient input_gradient);
-std::unique_ptr<VectorBlock> MakeReluBlock(const NetworkLayer& layer, const Vectors* vectors);
-std::unique_ptr<VectorBlock> MakeDropoutBlock(const NetworkLayer& layer, const Vectors* vectors);
+std::unique_ptr<VectorBlock> MakeReluBlock(const NetworkLayer& layer, Vectors* vectors);
+std::unique_ptr<VectorBlock> MakeDropoutBlock(const NetworkLayer& layer, Vectors* vectors);
 
 }  // namespace flsim::fused

@@ -4,20 +4,32 @@
 //   backward  sparse behind pooling (conv_sparse); dense otherwise: the weights' gradient by
 //             conv_dense, the input's as a convolution of the output's gradient with the kernel
 //             turned around, which uses the forward kernels
+#include <algorithm>
+
+#include "engine/core/error.h"
 #include "models/backends/fused/blocks.h"
 
 namespace flsim::fused {
 namespace {
 
-/// A convolution's weights and kernels for one direction.
+/// A convolution with its weights in the layout of the kernel that runs it.
 class Convolution {
  public:
-  explicit Convolution(const ConvShape& shape) : shape_(shape), winograd_(WinogradFits(shape)) {}
+  /// `planes`: the shape of the data set's planes, if that is what it reads; else null.
+  Convolution(const ConvShape& shape, const ImageShape* planes) : shape_(shape) {
+    if (planes != nullptr && planes->border == 0 && PlanarConvFits(shape)) {
+      kernel_ = Kernel::kPlanar;
+      planes_ = *planes;
+    } else if (WinogradFits(shape)) {
+      kernel_ = Kernel::kWinograd;
+    }
+  }
 
   void Reserve() {
-    packed_.Reserve(shape_.padded_outputs() * shape_.kernel * shape_.taps());
     bias_.Reserve(shape_.padded_outputs());
-    if (winograd_) {
+    packed_.Reserve(shape_.padded_outputs() * shape_.kernel * shape_.taps());
+    if (kernel_ == Kernel::kPlanar) scratch_.Reserve(planes_.values());
+    if (kernel_ == Kernel::kWinograd) {
       transformed_.Reserve(WinogradWeights(shape_));
       scratch_.Reserve(WinogradScratch(shape_));
     }
@@ -26,34 +38,59 @@ class Convolution {
   /// weight(output, ky, kx, input)
   template <class Weight>
   void Load(const Weight& weight, const float* bias) {
+    if (bias != nullptr) std::copy_n(bias, shape_.outputs, bias_.data());
     float* to = packed_.data();
+    const int64_t k = shape_.kernel;
+    if (kernel_ == Kernel::kPlanar) {
+      for (int64_t i = 0; i < shape_.inputs; ++i) {
+        for (int64_t tap = 0; tap < k * k; ++tap) {
+          for (int64_t o = 0; o < shape_.outputs; ++o) *to++ = weight(o, tap / k, tap % k, i);
+        }
+      }
+      return;
+    }
     for (int64_t block = 0; block < shape_.outputs; block += kBlock) {
       const int64_t count = std::min(kBlock, shape_.outputs - block);
-      for (int64_t ky = 0; ky < shape_.kernel; ++ky) {
-        for (int64_t kx = 0; kx < shape_.kernel; ++kx) {
-          for (int64_t i = 0; i < shape_.inputs; ++i, to += kBlock) {
-            for (int64_t o = 0; o < count; ++o) to[o] = weight(block + o, ky, kx, i);
-          }
+      for (int64_t tap = 0; tap < k * k; ++tap) {
+        for (int64_t i = 0; i < shape_.inputs; ++i, to += kBlock) {
+          for (int64_t o = 0; o < count; ++o) to[o] = weight(block + o, tap / k, tap % k, i);
         }
       }
     }
-    if (bias != nullptr) std::copy(bias, bias + shape_.outputs, bias_.data());
-    if (winograd_) WinogradTransform(shape_, packed_.data(), transformed_.data());
-  }
-
-  void Run(const float* x, float* y, uint8_t* winner) const {
-    if (winograd_) {
-      WinogradForward(shape_, x, transformed_.data(), bias_.data(), scratch_.data(), y, winner);
-    } else {
-      ConvForward(shape_, x, packed_.data(), bias_.data(), y, winner);
+    if (kernel_ == Kernel::kWinograd) {
+      WinogradTransform(shape_, packed_.data(), transformed_.data());
     }
   }
 
-  std::string Name() const { return winograd_ ? "Winograd" : "direct"; }
+  /// x: the corner of the first window; planes: the example as the data set has it, or null.
+  void Run(const float* x, const float* planes, float* y, uint8_t* winner) const {
+    switch (kernel_) {
+      case Kernel::kPlanar:
+        FLSIM_CHECK(planes != nullptr);
+        // A copy, because the kernel reads a little beyond the end.
+        std::copy_n(planes, planes_.values(), scratch_.data());
+        return PlanarConvForward(shape_, scratch_.data(), planes_.height, planes_.width,
+                                 packed_.data(), bias_.data(), y, winner);
+      case Kernel::kWinograd:
+        return WinogradForward(shape_, x, transformed_.data(), bias_.data(), scratch_.data(), y,
+                               winner);
+      case Kernel::kDirect:
+        return ConvForward(shape_, x, packed_.data(), bias_.data(), y, winner);
+    }
+  }
+
+  std::string Name() const {
+    return kernel_ == Kernel::kPlanar     ? "along rows"
+           : kernel_ == Kernel::kWinograd ? "Winograd"
+                                          : "direct";
+  }
 
  private:
+  enum class Kernel { kDirect, kPlanar, kWinograd };
+
   ConvShape shape_;
-  bool winograd_;
+  ImageShape planes_;
+  Kernel kernel_ = Kernel::kDirect;
   Buffer<float> packed_, bias_, transformed_, scratch_;
 };
 
@@ -80,67 +117,50 @@ ConvShape Backwards(const ConvShape& shape, const ImageShape& in) {
 
 class ConvBlock : public ImageBlock {
  public:
-  ConvBlock(const NetworkLayer& layer, const Weights& weights, bool relu, bool pool,
-            const Images* in, const Images* out, InputGradient input_gradient)
+  ConvBlock(const NetworkLayer& layer, const Weights& weights, bool relu, bool pool, Images* in,
+            Images* out, InputGradient input_gradient, Source source)
       : id_(layer.id),
         weights_(weights),
         in_(*in),
         out_(*out),
-        input_gradient_(input_gradient),
+        wants_input_gradient_(input_gradient == InputGradient::kWanted),
         shape_(ShapeOf(layer, relu, pool, *in, *out)),
-        planar_(input_gradient == InputGradient::kNone && in->shape.border == 0 &&
-                PlanarConvFits(shape_)),
-        forward_(shape_),
+        forward_(shape_, source == Source::kInput ? &in->shape : nullptr),
         dy_shape_(GradientShape(shape_, in->shape)),
-        backward_(Backwards(shape_, in->shape)) {}
+        backward_(Backwards(shape_, in->shape), nullptr) {}
 
   void Reserve(int64_t examples) override {
-    const int64_t rows = shape_.kernel * shape_.tap_row();
-    const int64_t pixels = shape_.pooled_height() * shape_.pooled_width();
     forward_.Reserve();
-    planar_weights_.Reserve(shape_.outputs * shape_.kernel * shape_.taps());
-    planar_bias_.Reserve(shape_.outputs);
-    planes_.Reserve(in_.shape.values());
     db_.Reserve(shape_.padded_outputs());
     if (shape_.pool) {
-      winner_.Reserve(examples * pixels * shape_.outputs);
-      dw_.Reserve(shape_.outputs * rows);
-      rows_.Reserve(shape_.outputs * rows);
+      winner_.Reserve(examples * out_.shape.values());
+      rows_.Reserve(shape_.outputs * shape_.kernel * shape_.tap_row());
+      dw_.Reserve(rows_.size());
       scratch_.Reserve(SparseScratch(shape_));
     } else {
       dy_.Reserve(dy_shape_.size());
       dw_.Reserve(shape_.kernel * shape_.taps() * shape_.padded_outputs());
-      if (input_gradient_ == InputGradient::kWanted) backward_.Reserve();
+      if (wants_input_gradient_) backward_.Reserve();
     }
   }
 
   void Load(const Pass& pass) override {
     const float* weight = pass.parameters + weights_.weight;
-    const float* bias = weights_.bias < 0 ? nullptr : pass.parameters + weights_.bias;
     const int64_t k = shape_.kernel, inputs = shape_.inputs, outputs = shape_.outputs;
     const auto at = [&](int64_t o, int64_t ky, int64_t kx, int64_t i) {
       return weight[((o * inputs + i) * k + ky) * k + kx];
     };
-    if (planar_) {
-      float* to = planar_weights_.data();
-      for (int64_t tap = 0; tap < inputs * k * k; ++tap) {
-        for (int64_t o = 0; o < outputs; ++o) *to++ = weight[o * inputs * k * k + tap];
-      }
-      if (bias != nullptr) std::copy(bias, bias + outputs, planar_bias_.data());
-    } else {
-      forward_.Load(at, bias);
-    }
+    forward_.Load(at, weights_.bias < 0 ? nullptr : pass.parameters + weights_.bias);
     if (!pass.training()) return;
     dw_.Zero();
     db_.Zero();
-    if (input_gradient_ == InputGradient::kNone) return;
+    if (!wants_input_gradient_) return;
     if (!shape_.pool) {
-      backward_.Load(
+      return backward_.Load(
           [&](int64_t i, int64_t ky, int64_t kx, int64_t o) {
             return o < outputs ? at(o, k - 1 - ky, k - 1 - kx, i) : 0.0f;
           },
           nullptr);
-      return;
     }
     for (int64_t o = 0; o < outputs; ++o) {
       for (int64_t ky = 0; ky < k; ++ky) {
@@ -153,16 +173,8 @@ class ConvBlock : public ImageBlock {
   }
 
   void Forward(const Pass& pass, int64_t example) override {
-    uint8_t* winner = shape_.pool ? WinnerOf(example) : nullptr;
-    if (planar_) {
-      const ImageShape& in = in_.shape;
-      // A copy, because the kernel reads a little beyond the end.
-      std::copy_n(pass.inputs + example * in.values(), in.values(), planes_.data());
-      PlanarConvForward(shape_, planes_.data(), in.height, in.width, planar_weights_.data(),
-                        planar_bias_.data(), out_.Pixels(example), winner);
-    } else {
-      forward_.Run(in_.Corner(example), out_.Pixels(example), winner);
-    }
+    forward_.Run(in_.Corner(example), pass.inputs + example * in_.shape.values(),
+                 out_.Pixels(example), shape_.pool ? WinnerOf(example) : nullptr);
   }
 
   void Backward(const Pass& pass, int64_t example) override {
@@ -192,21 +204,20 @@ class ConvBlock : public ImageBlock {
   }
 
   std::string Describe() const override {
-    std::string text = id_ + ": " + std::to_string(shape_.kernel) + "x" +
-                       std::to_string(shape_.kernel) + " convolution " +
+    const std::string side = std::to_string(shape_.kernel);
+    std::string text = id_ + ": " + side + "x" + side + " convolution " +
                        std::to_string(shape_.inputs) + " -> " + std::to_string(shape_.outputs);
     if (shape_.relu) text += ", ReLU";
     if (shape_.pool) text += ", 2x2 max pooling";
-    text += "; forward " + (planar_ ? "along rows" : forward_.Name());
+    text += "; forward " + forward_.Name();
     text += shape_.pool ? ", backward sparse" : ", backward dense";
-    if (input_gradient_ == InputGradient::kNone) return text + " (weights only)";
+    if (!wants_input_gradient_) return text + " (weights only)";
     return shape_.pool ? text : text + " (input " + backward_.Name() + ")";
   }
 
   Cost StepCost() const override {
     return CostOf(shape_.kernel * shape_.taps() * shape_.outputs, shape_.height * shape_.width,
-                  in_.shape.values() + out_.shape.values(),
-                  input_gradient_ == InputGradient::kWanted);
+                  in_.shape.values() + out_.shape.values(), wants_input_gradient_);
   }
 
  private:
@@ -228,14 +239,13 @@ class ConvBlock : public ImageBlock {
   }
 
   uint8_t* WinnerOf(int64_t example) const {
-    return winner_.data() +
-           example * shape_.pooled_height() * shape_.pooled_width() * shape_.outputs;
+    return winner_.data() + example * out_.shape.values();
   }
 
   void SparseBackward(int64_t example) {
     const Winners winners{&shape_, out_.GradientPixels(), out_.shape.row(), WinnerOf(example)};
     SparseWeightGradient(winners, in_.Corner(example), scratch_.data(), dw_.data(), db_.data());
-    if (input_gradient_ == InputGradient::kNone) return;
+    if (!wants_input_gradient_) return;
     in_.gradient.Zero();
     SparseInputGradient(winners, rows_.data(), scratch_.data(), in_.gradient.data());
   }
@@ -247,22 +257,20 @@ class ConvBlock : public ImageBlock {
     TakeGradient(shape_.height, shape_.width, shape_.outputs, shape_.relu, out_.Pixels(example),
                  out_.GradientPixels(), out_.shape.row(), dy, row, pixel, db_.data());
     DenseWeightGradient(shape_, in_.Corner(example), dy, row, pixel, dw_.data());
-    if (input_gradient_ == InputGradient::kNone) return;
-    backward_.Run(dy_.data(), in_.GradientPixels(), nullptr);
+    if (!wants_input_gradient_) return;
+    backward_.Run(dy_.data(), nullptr, in_.GradientPixels(), nullptr);
   }
 
   const std::string id_;
   const Weights weights_;
-  const Images& in_;
-  const Images& out_;
-  const InputGradient input_gradient_;
+  Images& in_;
+  Images& out_;
+  const bool wants_input_gradient_;
   const ConvShape shape_;
-  const bool planar_;
   Convolution forward_;
   const ImageShape dy_shape_;
-  Convolution backward_;
-  Buffer<float> planar_weights_, planar_bias_, planes_;
-  Buffer<float> rows_;      ///< for the sparse backward pass
+  Convolution backward_;    ///< of the dense backward pass
+  Buffer<float> rows_;      ///< weights for the sparse backward pass
   Buffer<uint8_t> winner_;  ///< of every example
   Buffer<float> dy_, dw_, db_, scratch_;
 };
@@ -270,9 +278,9 @@ class ConvBlock : public ImageBlock {
 }  // namespace
 
 std::unique_ptr<ImageBlock> MakeConvBlock(const NetworkLayer& layer, const Weights& weights,
-                                          bool relu, bool pool, const Images* in, const Images* out,
-                                          InputGradient input_gradient) {
-  return std::make_unique<ConvBlock>(layer, weights, relu, pool, in, out, input_gradient);
+                                          bool relu, bool pool, Images* in, Images* out,
+                                          InputGradient input_gradient, Source source) {
+  return std::make_unique<ConvBlock>(layer, weights, relu, pool, in, out, input_gradient, source);
 }
 
 }  // namespace flsim::fused

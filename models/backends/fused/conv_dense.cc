@@ -13,6 +13,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace flsim::fused::HWY_NAMESPACE {
+namespace {
 
 constexpr int kMostTaps = kRegisters >= 32 ? 12 : 5;
 
@@ -104,6 +105,7 @@ void DenseWeightGradient(const ConvShape& shape, const float* x, const float* dy
   }
 }
 
+}  // namespace
 }  // namespace flsim::fused::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

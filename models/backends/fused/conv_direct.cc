@@ -15,6 +15,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace flsim::fused::HWY_NAMESPACE {
+namespace {
 
 /// Columns of a tile: 2 x 14 sums fit into 32 registers, 2 x 6 into 16.
 constexpr int64_t kMostColumns = kRegisters >= 32 ? 14 : 6;
@@ -153,6 +154,7 @@ void ConvForward(const ConvShape& shape, const float* x, const float* packed, co
   }
 }
 
+}  // namespace
 }  // namespace flsim::fused::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

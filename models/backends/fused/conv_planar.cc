@@ -16,6 +16,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace flsim::fused::HWY_NAMESPACE {
+namespace {
 
 constexpr int kMostOutputs = kRegisters >= 32 ? 6 : 2;
 
@@ -93,10 +94,8 @@ void PlanarConvForward(const ConvShape& shape, const float* planes, int64_t in_h
                                              pixels, to + o, which + o);
           o += decltype(count)::value;
         };
-        if (kMostOutputs >= 6 && left >= 6) {
-          tile(Outputs < kMostOutputs >= 6 ? 6 : 1 > ());
-        } else if (kMostOutputs >= 4 && left >= 4) {
-          tile(Outputs < kMostOutputs >= 4 ? 4 : 1 > ());
+        if (left >= kMostOutputs) {
+          tile(Outputs<kMostOutputs>());
         } else if (left >= 2) {
           tile(Outputs<2>());
         } else {
@@ -117,6 +116,7 @@ bool PlanarConvFits(const ConvShape& shape) {
          share(shape.pooled_width(), lanes) > share(shape.outputs, lanes);
 }
 
+}  // namespace
 }  // namespace flsim::fused::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

@@ -17,6 +17,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace flsim::fused::HWY_NAMESPACE {
+namespace {
 
 constexpr int kMostSums = kRegisters >= 32 ? 28 : 12;
 constexpr int kMostVectors = 10;
@@ -33,7 +34,8 @@ void AddTo(const RowList& list, const float* from, int64_t from_row, float* to, 
     }
   }
   AddScaledRows(list, from, from_row, sum);
-  // In this order: what a row's last register holds beyond the row is older than the next row.
+  // Rows are stored in order: a row's last register reaches into the next row, with its old values,
+  // which that row's own store then replaces.
   FLSIM_UNROLL for (int r = 0; r < kRows; ++r) {
     FLSIM_UNROLL for (int v = 0; v < kVectors; ++v) {
       hn::StoreU(sum[r][v], d, to + r * to_row + v * lanes);
@@ -202,6 +204,7 @@ void SparseInputGradient(const Winners& winners, const float* w, float* scratch,
   }
 }
 
+}  // namespace
 }  // namespace flsim::fused::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

@@ -18,6 +18,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace flsim::fused::HWY_NAMESPACE {
+namespace {
 
 constexpr int kMostTiles = kRegisters >= 32 ? 14 : 6;
 
@@ -292,6 +293,7 @@ void WinogradTransform(const ConvShape& shape, const float* packed, float* trans
   }
 }
 
+}  // namespace
 }  // namespace flsim::fused::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

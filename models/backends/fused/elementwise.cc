@@ -11,8 +11,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace flsim::fused::HWY_NAMESPACE {
-
-int64_t LaneCount() { return static_cast<int64_t>(hn::Lanes(D())); }
+namespace {
 
 const char* TargetName() {
   return HWY_TARGET == HWY_AVX3 ? "AVX-512" : HWY_TARGET == HWY_AVX2 ? "AVX2" : "portable";
@@ -117,14 +116,12 @@ void DropoutGradient(int64_t n, const uint8_t* mask, float scale, float* dy) {
   for (int64_t i = 0; i < n; ++i) dy[i] *= mask[i] != 0 ? scale : 0.0f;
 }
 
+}  // namespace
 }  // namespace flsim::fused::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace flsim::fused {
-
-HWY_EXPORT(LaneCount);
-int64_t Lanes() { return HWY_DYNAMIC_DISPATCH(LaneCount)(); }
 
 HWY_EXPORT(TargetName);
 const char* InstructionSet() { return HWY_DYNAMIC_DISPATCH(TargetName)(); }

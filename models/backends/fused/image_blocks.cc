@@ -1,6 +1,4 @@
 // What images pass through beside convolutions.
-#include <cmath>
-
 #include "models/backends/fused/blocks.h"
 
 namespace flsim::fused {
@@ -9,7 +7,7 @@ namespace {
 /// The data set's planes as pixels, with the first layer's border.
 class InputBlock : public ImageBlock {
  public:
-  explicit InputBlock(const Images* out) : out_(*out) {}
+  explicit InputBlock(Images* out) : out_(*out) {}
   void Forward(const Pass& pass, int64_t example) override {
     const ImageShape& shape = out_.shape;
     PlanesToPixels(shape.channels, shape.height, shape.width,
@@ -19,12 +17,12 @@ class InputBlock : public ImageBlock {
   std::string Describe() const override { return "input: planes to pixels"; }
 
  private:
-  const Images& out_;
+  Images& out_;
 };
 
 class ReluBlock : public ImageBlock {
  public:
-  ReluBlock(const std::string& id, const Images* images) : id_(id), images_(*images) {}
+  ReluBlock(const std::string& id, Images* images) : id_(id), images_(*images) {}
   void Forward(const Pass& pass, int64_t example) override {
     Relu(images_.shape.size(), images_.Corner(example));
   }
@@ -35,12 +33,12 @@ class ReluBlock : public ImageBlock {
 
  private:
   const std::string id_;
-  const Images& images_;
+  Images& images_;
 };
 
 class DropoutBlock : public ImageBlock {
  public:
-  DropoutBlock(const NetworkLayer& layer, const Images* images)
+  DropoutBlock(const NetworkLayer& layer, Images* images)
       : id_(layer.id), images_(*images), dropout_(std::get<Dropout>(layer.spec).p) {}
   void Reserve(int64_t examples) override {
     dropout_.Reserve(examples * images_.shape.values(), images_.shape.values());
@@ -65,14 +63,13 @@ class DropoutBlock : public ImageBlock {
 
  private:
   const std::string id_;
-  const Images& images_;
+  Images& images_;
   DropoutMask dropout_;
 };
 
 class PoolBlock : public ImageBlock {
  public:
-  PoolBlock(const NetworkLayer& layer, bool largest, int64_t stride, const Images* in,
-            const Images* out)
+  PoolBlock(const NetworkLayer& layer, bool largest, int64_t stride, Images* in, Images* out)
       : id_(layer.id), largest_(largest), in_(*in), out_(*out) {
     shape_.channels = in->shape.channels;
     shape_.height = out->shape.height;
@@ -80,8 +77,7 @@ class PoolBlock : public ImageBlock {
     shape_.in_row = in->shape.row();
     shape_.out_row = out->shape.row();
     shape_.stride = stride;
-    // The last window ends inside the image, so the window's sides follow from the options; 0, the
-    // whole image, has one window.
+    // kernel 0: one window, the whole image.
     const int64_t kernel =
         largest ? std::get<MaxPool>(layer.spec).kernel : std::get<AvgPool>(layer.spec).kernel;
     shape_.kernel = kernel == 0 ? in->shape.height : kernel;
@@ -105,6 +101,9 @@ class PoolBlock : public ImageBlock {
       AveragePoolGradient(shape_, out_.GradientPixels(), in_.gradient.data());
     }
   }
+  Cost StepCost() const override {
+    return CostOf(0, 0, in_.shape.values() + out_.shape.values(), true);
+  }
   std::string Describe() const override {
     return id_ + ": " + std::to_string(shape_.kernel) + "x" + std::to_string(shape_.kernel_width) +
            (largest_ ? " max" : " average") + " pooling";
@@ -116,19 +115,19 @@ class PoolBlock : public ImageBlock {
   }
   const std::string id_;
   const bool largest_;
-  const Images& in_;
-  const Images& out_;
+  Images& in_;
+  Images& out_;
   PoolShape shape_;
   Buffer<int32_t> winner_;
 };
 
 class GroupNormBlock : public ImageBlock {
  public:
-  GroupNormBlock(const NetworkLayer& layer, const Weights& weights, const Images* in,
-                 const Images* out)
+  GroupNormBlock(const NetworkLayer& layer, const Weights& weights, Images* in, Images* out)
       : id_(layer.id), weights_(weights), in_(*in), out_(*out) {
-    shape_ = {in->shape.channels, std::get<GroupNorm>(layer.spec).groups, in->shape.height,
-              in->shape.width, out->shape.row()};
+    shape_ = {in->shape.channels, std::get<GroupNorm>(layer.spec).groups,
+              in->shape.height,   in->shape.width,
+              out->shape.row(),   kNormEpsilon};
   }
   void Reserve(int64_t examples) override {
     xhat_.Reserve(examples * in_.shape.values());
@@ -148,6 +147,9 @@ class GroupNormBlock : public ImageBlock {
                       pass.gradient + weights_.weight, pass.gradient + weights_.bias,
                       in_.gradient.data());
   }
+  Cost StepCost() const override {
+    return CostOf(0, 0, 2 * in_.shape.values() + out_.shape.values(), true);
+  }
   std::string Describe() const override {
     return id_ + ": group normalisation, " + std::to_string(shape_.groups) + " groups";
   }
@@ -155,8 +157,8 @@ class GroupNormBlock : public ImageBlock {
  private:
   const std::string id_;
   const Weights weights_;
-  const Images& in_;
-  const Images& out_;
+  Images& in_;
+  Images& out_;
   NormShape shape_;
   Buffer<float> xhat_, inverse_, scratch_;
 };
@@ -164,8 +166,7 @@ class GroupNormBlock : public ImageBlock {
 /// Pixels to the row of planes that a fully connected layer's weights are made for.
 class FlattenBlock : public ImageBlock {
  public:
-  FlattenBlock(const std::string& id, const Images* in, const Vectors* out)
-      : id_(id), in_(*in), out_(*out) {}
+  FlattenBlock(const std::string& id, Images* in, Vectors* out) : id_(id), in_(*in), out_(*out) {}
   void Forward(const Pass& pass, int64_t example) override {
     const ImageShape& shape = in_.shape;
     PixelsToPlanes(shape.channels, shape.height, shape.width, in_.Pixels(example), shape.row(),
@@ -176,27 +177,27 @@ class FlattenBlock : public ImageBlock {
     PlanesToPixels(shape.channels, shape.height, shape.width, out_.GradientAt(example),
                    in_.GradientPixels(), shape.row());
   }
+  Cost StepCost() const override { return CostOf(0, 0, 2 * in_.shape.values(), true); }
   std::string Describe() const override { return id_ + ": pixels to planes"; }
 
  private:
   const std::string id_;
-  const Images& in_;
-  const Vectors& out_;
+  Images& in_;
+  Vectors& out_;
 };
 
 }  // namespace
 
-std::unique_ptr<ImageBlock> MakeInputBlock(const Images* out) {
+std::unique_ptr<ImageBlock> MakeInputBlock(Images* out) {
   return std::make_unique<InputBlock>(out);
 }
-std::unique_ptr<ImageBlock> MakeReluBlock(const NetworkLayer& layer, const Images* images) {
+std::unique_ptr<ImageBlock> MakeReluBlock(const NetworkLayer& layer, Images* images) {
   return std::make_unique<ReluBlock>(layer.id, images);
 }
-std::unique_ptr<ImageBlock> MakeDropoutBlock(const NetworkLayer& layer, const Images* images) {
+std::unique_ptr<ImageBlock> MakeDropoutBlock(const NetworkLayer& layer, Images* images) {
   return std::make_unique<DropoutBlock>(layer, images);
 }
-std::unique_ptr<ImageBlock> MakePoolBlock(const NetworkLayer& layer, const Images* in,
-                                          const Images* out) {
+std::unique_ptr<ImageBlock> MakePoolBlock(const NetworkLayer& layer, Images* in, Images* out) {
   if (const auto* pool = std::get_if<MaxPool>(&layer.spec)) {
     return std::make_unique<PoolBlock>(layer, true, pool->stride.value_or(pool->kernel), in, out);
   }
@@ -205,11 +206,10 @@ std::unique_ptr<ImageBlock> MakePoolBlock(const NetworkLayer& layer, const Image
   return std::make_unique<PoolBlock>(layer, false, stride, in, out);
 }
 std::unique_ptr<ImageBlock> MakeGroupNormBlock(const NetworkLayer& layer, const Weights& weights,
-                                               const Images* in, const Images* out) {
+                                               Images* in, Images* out) {
   return std::make_unique<GroupNormBlock>(layer, weights, in, out);
 }
-std::unique_ptr<ImageBlock> MakeFlattenBlock(const NetworkLayer& layer, const Images* in,
-                                             const Vectors* out) {
+std::unique_ptr<ImageBlock> MakeFlattenBlock(const NetworkLayer& layer, Images* in, Vectors* out) {
   return std::make_unique<FlattenBlock>(layer.id, in, out);
 }
 

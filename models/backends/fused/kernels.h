@@ -12,7 +12,8 @@
 //             row of a kernel filled up with zeros
 //   winner    [pooled pixel][channel], one byte: which of its window's 2x2 values a pooled value
 //             is, 2 y + x; kDead if ReLU made it zero
-// A kernel may read, but never uses, up to kSlack floats behind the last one of an image.
+// A kernel may read up to kSlack floats behind the last one of an image, and may write some back:
+// as they were, or, where a layout says that it is filled up, anything.
 #pragma once
 
 #include <cstdint>
@@ -47,8 +48,6 @@ struct ConvShape {
   int64_t padded_outputs() const { return RoundUp(outputs, kBlock); }
 };
 
-/// Floats in a register of the instruction set in use.
-int64_t Lanes();
 /// The name of the instruction set in use.
 const char* InstructionSet();
 
@@ -109,7 +108,7 @@ struct PoolShape {
 };
 /// winner [pixel][channel]: where the largest value is, in floats from the window's corner.
 void MaxPoolForward(const PoolShape& shape, const float* x, float* y, int32_t* winner);
-/// dx += the gradient of the input; so below.
+/// dx += the gradient of the input; likewise below.
 void MaxPoolGradient(const PoolShape& shape, const float* dy, const int32_t* winner, float* dx);
 void AveragePoolForward(const PoolShape& shape, const float* x, float* y);
 void AveragePoolGradient(const PoolShape& shape, const float* dy, float* dx);
@@ -119,8 +118,8 @@ void AveragePoolGradient(const PoolShape& shape, const float* dy, float* dx);
 struct NormShape {
   int64_t channels = 0, groups = 1, height = 0, width = 0;
   int64_t out_row = 0;  ///< floats from one row of y and dy to the next
+  double epsilon = 0;   ///< joins the variance
 };
-constexpr double kNormEpsilon = 1e-5;
 /// xhat [pixels][channels] and inverse [channels], one over the standard deviation, are what the
 /// gradient needs again.
 void GroupNormForward(const NormShape& shape, const float* x, const float* gamma, const float* beta,

@@ -19,6 +19,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace flsim::fused::HWY_NAMESPACE {
+namespace {
 
 constexpr int64_t kChunkOutputs = 16, kChunkInputs = 512;
 constexpr int kMostExamples = kRegisters >= 32 ? 4 : 2;  ///< of a tile of the forward pass
@@ -234,6 +235,7 @@ void LinearBackward(int64_t n, int64_t inputs, int64_t outputs, const float* x, 
   }
 }
 
+}  // namespace
 }  // namespace flsim::fused::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

@@ -1,35 +1,33 @@
 // Memory of the fused backend.
 #pragma once
 
-#include <sys/mman.h>
-
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
 
+#include "engine/core/huge_pages.h"
 #include "models/backends/fused/kernels.h"
 
 namespace flsim::fused {
 
-/// Values that start on a cache line, zero at first, with kSlack zeros behind. Large ones ask for
-/// huge pages, which spare address translations.
+/// Values that start on a cache line, zero at first, with kSlack zeros behind. Like a pointer, a
+/// const one still gives access to its values.
 template <class T>
 class Buffer {
  public:
   /// Room for `size` values; what was there is lost if it grows.
   void Reserve(int64_t size) {
     if (size <= size_) return;
-    constexpr size_t kLine = 64, kHugePage = size_t{1} << 21;
+    constexpr size_t kLine = 64;
     const size_t bytes =
         (static_cast<size_t>(size + kSlack) * sizeof(T) + kLine - 1) / kLine * kLine;
-    const bool huge = bytes >= kHugePage;
     data_.reset();
-    auto* memory = static_cast<T*>(std::aligned_alloc(
-        huge ? kHugePage : kLine, huge ? (bytes + kHugePage - 1) / kHugePage * kHugePage : bytes));
+    size_ = 0;
+    auto* memory = static_cast<T*>(std::aligned_alloc(kLine, bytes));
     if (memory == nullptr) throw std::bad_alloc();
-    if (huge) madvise(memory, bytes, MADV_HUGEPAGE);
+    AdviseHugePages(memory, bytes);
     std::memset(memory, 0, bytes);
     data_.reset(memory);
     size_ = size;

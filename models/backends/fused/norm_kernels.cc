@@ -16,6 +16,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace flsim::fused::HWY_NAMESPACE {
+namespace {
 
 /// sum[c] = sum over pixels of value(place, place in the output, c), added up by rows of the image
 /// so that rounding grows with the side of the image, not its area.
@@ -57,7 +58,7 @@ void GroupNormForward(const NormShape& shape, const float* x, const float* gamma
   });
   GroupMeans(shape, inverse);
   for (int64_t c = 0; c < channels; ++c) {
-    inverse[c] = static_cast<float>(1 / std::sqrt(static_cast<double>(inverse[c]) + kNormEpsilon));
+    inverse[c] = static_cast<float>(1 / std::sqrt(static_cast<double>(inverse[c]) + shape.epsilon));
   }
   for (int64_t row = 0; row < shape.height; ++row, y += shape.out_row) {
     for (int64_t to = 0; to < shape.width * channels; to += channels) {
@@ -99,6 +100,7 @@ void GroupNormGradient(const NormShape& shape, const float* dy, const float* gam
   }
 }
 
+}  // namespace
 }  // namespace flsim::fused::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

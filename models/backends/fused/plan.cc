@@ -14,6 +14,12 @@ bool Is(const NetworkLayer& layer) {
   return std::holds_alternative<Spec>(layer.spec);
 }
 
+/// Dropout that drops something.
+bool IsDropout(const NetworkLayer& layer) {
+  const auto* dropout = std::get_if<Dropout>(&layer.spec);
+  return dropout != nullptr && dropout->p > 0;
+}
+
 bool InPlace(const NetworkLayer& layer) { return Is<flsim::Relu>(layer) || Is<Dropout>(layer); }
 
 /// 2x2 maximum with stride 2, which a convolution's kernels do on the way.
@@ -29,6 +35,12 @@ int64_t BorderFor(const std::vector<NetworkLayer>& layers, size_t reader) {
   return conv == nullptr ? 0 : conv->padding;
 }
 
+int64_t Count(const Shape& shape) {
+  int64_t count = 1;
+  for (const int64_t side : shape) count *= side;
+  return count;
+}
+
 Weights WeightsOf(const Network& network, const NetworkLayer& layer) {
   Weights weights;
   weights.weight = network.parameters[layer.weight].offset;
@@ -40,6 +52,12 @@ Weights WeightsOf(const Network& network, const NetworkLayer& layer) {
 
 std::string WhyNoPlan(const Network& network) {
   for (const NetworkLayer& layer : network.layers) {
+    // Offsets inside a layer are of 32 bits.
+    constexpr int64_t kMost = int64_t{1} << 24;
+    if (Count(layer.input) > kMost || Count(layer.output) > kMost ||
+        (layer.weight >= 0 && network.parameters[layer.weight].size > 8 * kMost)) {
+      return "has no kernel for a layer as large as " + layer.id;
+    }
     const std::string where = " (layer " + layer.id + ")";
     const auto* conv = std::get_if<Conv>(&layer.spec);
     if (conv != nullptr && conv->padding >= conv->kernel) {
@@ -60,20 +78,18 @@ Plan::Plan(const Network& network) {
   if (network.input.size() == 3 && !Is<Flatten>(network.layers[0])) {
     AddImages(network, i);
   } else {
-    int64_t size = 1;
-    for (const int64_t side : network.input) size *= side;
-    vector_blocks_.push_back(MakeRowsBlock(NewVectors(size)));
+    vector_blocks_.push_back(MakeInputBlock(NewVectors(Count(network.input))));
   }
   AddVectors(network, i);
 }
 
-const Images* Plan::NewImages(const Shape& shape, int64_t border) {
+Images* Plan::NewImages(const Shape& shape, int64_t border) {
   images_.push_back(std::make_unique<Images>());
   images_.back()->shape = {shape[0], shape[1], shape[2], border};
   return images_.back().get();
 }
 
-const Vectors* Plan::NewVectors(int64_t size) {
+Vectors* Plan::NewVectors(int64_t size) {
   vectors_.push_back(std::make_unique<Vectors>());
   vectors_.back()->size = size;
   return vectors_.back().get();
@@ -91,14 +107,14 @@ InputGradient Plan::NextInputGradient() {
 
 void Plan::AddImages(const Network& network, size_t& i) {
   const std::vector<NetworkLayer>& layers = network.layers;
-  const Images* in = NewImages(network.input, BorderFor(layers, 0));
+  Images* in = NewImages(network.input, BorderFor(layers, 0));
   image_blocks_.push_back(MakeInputBlock(in));
   for (; !Is<Flatten>(layers[i]); ++i) {
     const NetworkLayer& layer = layers[i];
     if (Is<flsim::Relu>(layer)) {
       image_blocks_.push_back(MakeReluBlock(layer, in));
     } else if (Is<Dropout>(layer)) {
-      image_blocks_.push_back(MakeDropoutBlock(layer, in));
+      if (IsDropout(layer)) image_blocks_.push_back(MakeDropoutBlock(layer, in));
     } else if (Is<Conv>(layer)) {
       // ReLU and 2x2 maximum commute, so either order is the same block.
       bool relu = false, pool = false;
@@ -111,13 +127,14 @@ void Plan::AddImages(const Network& network, size_t& i) {
           break;
         }
       }
-      const Images* out = NewImages(layers[i].output, BorderFor(layers, i + 1));
+      Images* out = NewImages(layers[i].output, BorderFor(layers, i + 1));
+      const Source source = image_blocks_.size() == 1 ? Source::kInput : Source::kBlock;
       const InputGradient input_gradient = NextInputGradient();
-      image_blocks_.push_back(
-          MakeConvBlock(layer, WeightsOf(network, layer), relu, pool, in, out, input_gradient));
+      image_blocks_.push_back(MakeConvBlock(layer, WeightsOf(network, layer), relu, pool, in, out,
+                                            input_gradient, source));
       in = out;
     } else {
-      const Images* out = NewImages(layer.output, BorderFor(layers, i + 1));
+      Images* out = NewImages(layer.output, BorderFor(layers, i + 1));
       if (Is<GroupNorm>(layer)) {
         NextInputGradient();
         image_blocks_.push_back(MakeGroupNormBlock(layer, WeightsOf(network, layer), in, out));
@@ -135,11 +152,11 @@ void Plan::AddVectors(const Network& network, size_t i) {
   const std::vector<NetworkLayer>& layers = network.layers;
   for (; i < layers.size(); ++i) {
     const NetworkLayer& layer = layers[i];
-    const Vectors* in = vectors_.back().get();
+    Vectors* in = vectors_.back().get();
     if (Is<flsim::Relu>(layer)) {
       vector_blocks_.push_back(MakeReluBlock(layer, in));
     } else if (Is<Dropout>(layer)) {
-      vector_blocks_.push_back(MakeDropoutBlock(layer, in));
+      if (IsDropout(layer)) vector_blocks_.push_back(MakeDropoutBlock(layer, in));
     } else if (Is<Linear>(layer)) {
       const bool relu = i + 1 < layers.size() && Is<flsim::Relu>(layers[i + 1]);
       if (relu) ++i;

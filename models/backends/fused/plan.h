@@ -37,8 +37,8 @@ class Plan {
  private:
   void AddImages(const Network& network, size_t& i);
   void AddVectors(const Network& network, size_t i);
-  const Images* NewImages(const Shape& shape, int64_t border);
-  const Vectors* NewVectors(int64_t size);
+  Images* NewImages(const Shape& shape, int64_t border);
+  Vectors* NewVectors(int64_t size);
   /// Input gradients are wanted from the second layer with weights on.
   InputGradient NextInputGradient();
 

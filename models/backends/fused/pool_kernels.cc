@@ -11,6 +11,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace flsim::fused::HWY_NAMESPACE {
+namespace {
 
 void MaxPoolForward(const PoolShape& shape, const float* x, float* y, int32_t* winner) {
   const int64_t channels = shape.channels;
@@ -28,8 +29,9 @@ void MaxPoolForward(const PoolShape& shape, const float* x, float* y, int32_t* w
           const auto place = static_cast<int32_t>(at);
 #pragma GCC ivdep
           for (int64_t i = 0; i < channels; ++i) {
-            const bool larger = window[at + i] > to[i];
-            to[i] = larger ? window[at + i] : to[i];
+            const float value = window[at + i];
+            const bool larger = value > to[i] || value != value;
+            to[i] = larger ? value : to[i];
             winner[i] = larger ? place : winner[i];
           }
         }
@@ -87,6 +89,7 @@ void AveragePoolGradient(const PoolShape& shape, const float* dy, float* dx) {
   }
 }
 
+}  // namespace
 }  // namespace flsim::fused::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

@@ -24,9 +24,9 @@ using V = hn::Vec<D>;
 using DI = hn::RebindToSigned<D>;
 using M = hn::Mask<D>;
 
-/// Vector registers to plan with.
-constexpr int kRegisters = HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON ? 32 : 16;
-constexpr int kLanes = HWY_TARGET == HWY_AVX3 ? 16 : HWY_TARGET == HWY_AVX2 ? 8 : 4;
+constexpr int kLanes = static_cast<int>(hn::MaxLanes(D()));
+/// Vector registers to plan with: AVX-512 has 32.
+constexpr int kRegisters = kLanes == 16 ? 32 : 16;
 
 /// Byte offsets of columns 0..13 from a row's address as one register and a scale of 1, 2, 4 or 8,
 /// which is how x86 forms addresses: otherwise every column takes a register of its own and they
@@ -100,22 +100,29 @@ HWY_INLINE void StoreFirst(V x, size_t count, float* to) {
   }
 }
 
-/// The first `count` lanes, the others zero.
+/// The first `count` lanes, the others zero; reads nothing behind them.
 HWY_INLINE V LoadFirst(size_t count, const float* from) {
   const D d;
-  return count >= hn::Lanes(d) ? hn::LoadU(d, from) : hn::MaskedLoad(hn::FirstN(d, count), d, from);
+  if (count >= hn::Lanes(d)) return hn::LoadU(d, from);
+  if constexpr (kLanes > 4) return hn::MaskedLoad(hn::FirstN(d, count), d, from);
+  HWY_ALIGN float some[kLanes] = {};  // the portable path would read all lanes
+  for (size_t i = 0; i < count; ++i) some[i] = from[i];
+  return hn::Load(d, some);
 }
 
-/// The largest of a 2x2 window (the first of equals, as PyTorch) and which it is, kDead behind
-/// ReLU.
+/// Whether b is larger than a or NaN, which a maximum has to show.
+HWY_INLINE M Beats(V b, V a) { return hn::Or(hn::Gt(b, a), hn::IsNaN(b)); }
+
+/// The largest of a 2x2 window (the first of equals, NaN before all, as PyTorch) and which it is,
+/// kDead behind ReLU.
 HWY_INLINE void Pool(V top_left, V top_right, V bottom_left, V bottom_right, bool relu, V& largest,
                      hn::Vec<DI>& which) {
   const DI di;
-  const M right_above = hn::Gt(top_right, top_left);
-  const M right_below = hn::Gt(bottom_right, bottom_left);
+  const M right_above = Beats(top_right, top_left);
+  const M right_below = Beats(bottom_right, bottom_left);
   const V top = hn::IfThenElse(right_above, top_right, top_left);
   const V bottom = hn::IfThenElse(right_below, bottom_right, bottom_left);
-  const M below = hn::Gt(bottom, top);
+  const M below = Beats(bottom, top);
   largest = hn::IfThenElse(below, bottom, top);
   const auto above = hn::IfThenElseZero(hn::RebindMask(di, right_above), hn::Set(di, 1));
   const auto under =

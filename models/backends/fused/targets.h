@@ -1,5 +1,5 @@
 // The instruction sets that the kernels are compiled for: AVX-512, AVX2 with FMA, and a portable
-// path (NEON on ARM). Stands before every other header of Highway.
+// path. Stands before every other header of Highway.
 #pragma once
 
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4)

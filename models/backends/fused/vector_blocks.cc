@@ -6,8 +6,8 @@ namespace {
 
 class LinearBlock : public VectorBlock {
  public:
-  LinearBlock(const NetworkLayer& layer, const Weights& weights, bool relu, const Vectors* in,
-              const Vectors* out, InputGradient input_gradient)
+  LinearBlock(const NetworkLayer& layer, const Weights& weights, bool relu, Vectors* in,
+              Vectors* out, InputGradient input_gradient)
       : id_(layer.id),
         weights_(weights),
         relu_(relu),
@@ -56,15 +56,15 @@ class LinearBlock : public VectorBlock {
   const std::string id_;
   const Weights weights_;
   const bool relu_;
-  const Vectors& in_;
-  const Vectors& out_;
+  Vectors& in_;
+  Vectors& out_;
   const InputGradient input_gradient_;
 };
 
 /// The data set's rows, filled up with zeros.
-class CopyBlock : public VectorBlock {
+class VectorInputBlock : public VectorBlock {
  public:
-  explicit CopyBlock(const Vectors* out) : out_(*out) {}
+  explicit VectorInputBlock(Vectors* out) : out_(*out) {}
   void Forward(const Pass& pass) override {
     for (int64_t i = 0; i < pass.examples; ++i) {
       std::memcpy(out_.At(i), pass.inputs + i * out_.size,
@@ -75,12 +75,12 @@ class CopyBlock : public VectorBlock {
   std::string Describe() const override { return "input: rows"; }
 
  private:
-  const Vectors& out_;
+  Vectors& out_;
 };
 
 class VectorReluBlock : public VectorBlock {
  public:
-  VectorReluBlock(const std::string& id, const Vectors* vectors) : id_(id), vectors_(*vectors) {}
+  VectorReluBlock(const std::string& id, Vectors* vectors) : id_(id), vectors_(*vectors) {}
   void Forward(const Pass& pass) override {
     Relu(pass.examples * vectors_.stride(), vectors_.At(0));
   }
@@ -91,12 +91,12 @@ class VectorReluBlock : public VectorBlock {
 
  private:
   const std::string id_;
-  const Vectors& vectors_;
+  Vectors& vectors_;
 };
 
 class VectorDropoutBlock : public VectorBlock {
  public:
-  VectorDropoutBlock(const NetworkLayer& layer, const Vectors* vectors)
+  VectorDropoutBlock(const NetworkLayer& layer, Vectors* vectors)
       : id_(layer.id), vectors_(*vectors), dropout_(std::get<Dropout>(layer.spec).p) {}
   void Reserve(int64_t examples) override {
     dropout_.Reserve(examples * vectors_.size, examples * vectors_.size);
@@ -119,24 +119,24 @@ class VectorDropoutBlock : public VectorBlock {
 
  private:
   const std::string id_;
-  const Vectors& vectors_;
+  Vectors& vectors_;
   DropoutMask dropout_;
 };
 
 }  // namespace
 
 std::unique_ptr<VectorBlock> MakeLinearBlock(const NetworkLayer& layer, const Weights& weights,
-                                             bool relu, const Vectors* in, const Vectors* out,
+                                             bool relu, Vectors* in, Vectors* out,
                                              InputGradient input_gradient) {
   return std::make_unique<LinearBlock>(layer, weights, relu, in, out, input_gradient);
 }
-std::unique_ptr<VectorBlock> MakeRowsBlock(const Vectors* out) {
-  return std::make_unique<CopyBlock>(out);
+std::unique_ptr<VectorBlock> MakeInputBlock(Vectors* out) {
+  return std::make_unique<VectorInputBlock>(out);
 }
-std::unique_ptr<VectorBlock> MakeReluBlock(const NetworkLayer& layer, const Vectors* vectors) {
+std::unique_ptr<VectorBlock> MakeReluBlock(const NetworkLayer& layer, Vectors* vectors) {
   return std::make_unique<VectorReluBlock>(layer.id, vectors);
 }
-std::unique_ptr<VectorBlock> MakeDropoutBlock(const NetworkLayer& layer, const Vectors* vectors) {
+std::unique_ptr<VectorBlock> MakeDropoutBlock(const NetworkLayer& layer, Vectors* vectors) {
   return std::make_unique<VectorDropoutBlock>(layer, vectors);
 }
 

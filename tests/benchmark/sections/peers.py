@@ -13,7 +13,9 @@ evaluation, the rounds after the first (start-up, compilation). Every program ha
 takes its turn; peers run their best case, data in memory as tensors, one thread for each worker.
 Flower has one Ray actor for each core; pfl-research one independent process for each core, whose
 rates are added (nothing that they would have to say to each other is counted); FedJAX uses the
-cores as XLA likes. `linear` of 10,000 clients a round is flsim alone."""
+cores as XLA likes. `linear` of 10,000 clients a round is flsim alone. A round of flsim
+is what rounds.jsonl calls wall_s, from sampling to the server's update; writing its records, which
+comes after, is in `federation` only."""
 TARGETS = ["//:flsim"]
 PARTS = list(WORKLOADS)
 

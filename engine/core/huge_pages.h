@@ -1,7 +1,6 @@
 #pragma once
 
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -9,11 +8,13 @@
 
 namespace flsim {
 
-/// Asks the system to back memory that is not yet in use by large pages, where it can.
+/// Asks the system to back the whole large pages inside a piece of memory that is not yet in use by
+/// such, where it can. Smaller pieces are left alone: each call splits what the system has mapped,
+/// and it allows only so many mappings.
 inline void AdviseHugePages(void* begin, size_t bytes) {
-  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const uintptr_t first = (reinterpret_cast<uintptr_t>(begin) + page - 1) / page * page;
-  const uintptr_t last = (reinterpret_cast<uintptr_t>(begin) + bytes) / page * page;
+  constexpr uintptr_t kPage = uintptr_t{1} << 21;
+  const uintptr_t first = (reinterpret_cast<uintptr_t>(begin) + kPage - 1) / kPage * kPage;
+  const uintptr_t last = (reinterpret_cast<uintptr_t>(begin) + bytes) / kPage * kPage;
   if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
 }
 
