@@ -1,8 +1,8 @@
 #include "engine/core/rng.h"
 
-#include <numeric>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <numeric>
 #include <set>
 #include <vector>
 

@@ -263,7 +263,7 @@ TEST_CASE("what is wrong with recorded updates is said with file and line") {
             " line 1: needs a header with the columns client,num_examples,train_loss; "
             "'num_examples' is missing");
   CHECK(refusal("client,num_examples,train_loss\n0,5,0.1\n-1,5,0.1\n") ==
-        csv + " line 3: client must be a whole number, at least 0; got '-1'");
+        csv + " line 3: client must be a whole number from 0 to 4294967295; got '-1'");
   CHECK(refusal("client,num_examples,train_loss\n0,none,0.1\n") ==
         csv + " line 2: num_examples must be a whole number, at least 1; got 'none'");
   CHECK(refusal("client,num_examples,train_loss\n0,5,x\n") ==

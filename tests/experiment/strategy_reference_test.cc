@@ -42,7 +42,7 @@ TEST_CASE("three rounds of each strategy equal plain PyTorch on real images") {
   if (Sha256(records) != Reference().metadata.at("cifar10_sha256")) {
     return Skip("the reference was computed on other copies of these images");
   }
-  CompareStrategies(records, "cifar10", "fused");
+  CompareStrategies(records, "cifar10", "auto");
 }
 
 }  // namespace
