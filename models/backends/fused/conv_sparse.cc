@@ -116,26 +116,69 @@ HWY_INLINE float SumOf(const RowList& list) {
   return hn::GetLane(hn::SumOfLanes(d, sum));
 }
 
+/// Of every pooled pixel, filled up to whole registers with the first: where its gradients, its
+/// winners and its window are.
+struct PixelTables {
+  int32_t *gradient, *winner, *window;
+
+  PixelTables(const Winners& winners, float* memory) {
+    const ConvShape& shape = *winners.shape;
+    const int64_t width = shape.pooled_width(), pixels = shape.pooled_height() * width;
+    const int64_t room = RoundUp(pixels, kBlock);
+    gradient = reinterpret_cast<int32_t*>(memory);
+    winner = gradient + room;
+    window = winner + room;
+    for (int64_t p = 0; p < room; ++p) {
+      const int64_t row = p < pixels ? p / width : 0, column = p < pixels ? p % width : 0;
+      gradient[p] = static_cast<int32_t>(row * winners.dy_row + column * shape.outputs);
+      winner[p] = static_cast<int32_t>((row * width + column) * shape.outputs);
+      window[p] =
+          static_cast<int32_t>(2 * shape.stride * (row * shape.in_row + column * shape.inputs));
+    }
+  }
+};
+
+/// One output's gradients over all pixels, each with the offset of the window that its value came
+/// from.
+HWY_INLINE void ListOfOutput(const Winners& winners, const PixelTables& tables, int64_t output,
+                             RowList& list) {
+  const D d;
+  const DI di;
+  const ConvShape& shape = *winners.shape;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t pixels = shape.pooled_height() * shape.pooled_width();
+  const auto right = hn::Set(di, static_cast<int32_t>(shape.stride * shape.inputs));
+  const auto down = hn::Set(di, static_cast<int32_t>(shape.stride * shape.in_row));
+  // Four bytes from an output's winner on, of which the first is its own.
+  const auto* bytes = reinterpret_cast<const int32_t*>(winners.winner + output);
+  for (int64_t p = 0; p < pixels; p += lanes) {
+    const V g = hn::GatherIndex(d, winners.dy + output, hn::Load(di, tables.gradient + p));
+    const auto place =
+        hn::And(hn::GatherOffset(di, bytes, hn::Load(di, tables.winner + p)), hn::Set(di, 0xff));
+    const auto zero = hn::Zero(di);
+    const auto on_right = hn::Ne(hn::And(place, hn::Set(di, 1)), zero);
+    const auto below = hn::Ne(hn::And(place, hn::Set(di, 2)), zero);
+    auto offset = hn::Add(hn::Load(di, tables.window + p), hn::IfThenElseZero(on_right, right));
+    offset = hn::Add(offset, hn::IfThenElseZero(below, down));
+    auto here =
+        hn::And(hn::RebindMask(di, hn::Ne(g, hn::Zero(d))), hn::Ne(place, hn::Set(di, kDead)));
+    if (p + lanes > pixels) here = hn::And(here, hn::FirstN(di, static_cast<size_t>(pixels - p)));
+    hn::CompressStore(g, hn::RebindMask(d, here), d, list.factors + list.count);
+    list.count +=
+        static_cast<int64_t>(hn::CompressStore(offset, here, di, list.offsets + list.count));
+  }
+}
+
 void SparseWeightGradient(const Winners& winners, const float* x, float* scratch, float* dw,
                           float* db) {
   const ConvShape& shape = *winners.shape;
-  const int64_t outputs = shape.outputs, height = shape.pooled_height();
-  const int64_t width = shape.pooled_width(), tap_row = shape.tap_row();
-  const int64_t step = shape.stride * shape.inputs, down = shape.stride * shape.in_row;
-  const int32_t within[kDead + 1] = {0, static_cast<int32_t>(step), static_cast<int32_t>(down),
-                                     static_cast<int32_t>(down + step), 0};
-  auto* offsets = reinterpret_cast<int32_t*>(scratch + height * width + 1);
-  for (int64_t o = 0; o < outputs; ++o) {
+  const int64_t tap_row = shape.tap_row();
+  const int64_t room = RoundUp(shape.pooled_height() * shape.pooled_width(), kBlock) + kBlock;
+  auto* offsets = reinterpret_cast<int32_t*>(scratch + room);
+  const PixelTables tables(winners, scratch + 2 * room);
+  for (int64_t o = 0; o < shape.outputs; ++o) {
     RowList list{0, scratch, offsets};
-    for (int64_t row = 0; row < height; ++row) {
-      const float* dy = winners.dy + row * winners.dy_row + o;
-      const uint8_t* winner = winners.winner + row * width * outputs + o;
-      auto window = static_cast<int32_t>(2 * row * down);
-      for (int64_t p = 0; p < width; ++p, window += static_cast<int32_t>(2 * step)) {
-        list.Add(dy[p * outputs], window + within[winner[p * outputs]],
-                 winner[p * outputs] != kDead);
-      }
-    }
+    ListOfOutput(winners, tables, o, list);
     db[o] += SumOf(list);
     ForTiles(shape, shape.kernel, [&](Kernel kernel, int64_t ky, int64_t tap) HWY_ATTR {
       kernel(list, x + ky * shape.in_row + tap, shape.in_row,
@@ -214,7 +257,8 @@ namespace flsim::fused {
 int64_t SparseScratch(const ConvShape& shape) {
   const int64_t width = shape.pooled_width();
   constexpr auto kList = static_cast<int64_t>(sizeof(RowList) / sizeof(float));
-  const int64_t weights = 2 * (shape.pooled_height() * width + 1);
+  // A list and the tables of pixels.
+  const int64_t weights = 5 * (RoundUp(shape.pooled_height() * width, kBlock) + kBlock);
   const int64_t inputs = width * kDead * (kList + 2 * (shape.outputs + kBlock));
   return weights > inputs ? weights : inputs;
 }

@@ -84,7 +84,7 @@ struct Winners {
   const ConvShape* shape;
   const float* dy;  ///< [pooled height][pooled width][outputs], rows dy_row apart
   int64_t dy_row;
-  const uint8_t* winner;  ///< readable kBlock bytes beyond its end
+  const uint8_t* winner;  ///< [pooled pixels][outputs], readable kBlock bytes beyond its end
 };
 /// Floats of scratch memory of the two below.
 int64_t SparseScratch(const ConvShape& shape);

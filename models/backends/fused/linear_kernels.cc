@@ -21,7 +21,7 @@ HWY_BEFORE_NAMESPACE();
 namespace flsim::fused::HWY_NAMESPACE {
 namespace {
 
-constexpr int64_t kChunkOutputs = 16, kChunkInputs = 512;
+constexpr int64_t kChunkOutputs = 16;
 constexpr int kMostExamples = kRegisters >= 32 ? 4 : 2;  ///< of a tile of the forward pass
 
 /// A matrix: rows `stride` apart.
@@ -183,8 +183,8 @@ HWY_INLINE int64_t SumColumns(const RowList& list, const float* from, int64_t c,
 void SumRows(const RowList& list, const float* from, int64_t columns, const Destination& to) {
   const D d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t c = SumColumns<kRegisters / 2>(list, from, 0, columns, to);
-  c = SumColumns<4>(list, from, c, columns, to);
+  int64_t c = SumColumns<8>(list, from, 0, columns, to);
+  c = SumColumns<2>(list, from, c, columns, to);
   for (; c < columns; c += lanes) {
     // Not one value further: the last row of W ends where the parameters end.
     const auto count = static_cast<size_t>(columns - c < lanes ? columns - c : lanes);
@@ -197,15 +197,24 @@ void SumRows(const RowList& list, const float* from, int64_t columns, const Dest
   }
 }
 
+/// Columns of a chunk: as many as leave the examples' part of x, which every output reads, in the
+/// first-level cache.
+HWY_INLINE int64_t ChunkColumns(int64_t n) {
+  constexpr int64_t kFloats = 8192, kLeast = 256, kMost = 512;
+  const int64_t fitting = kFloats / n / kLeast * kLeast;
+  return fitting < kLeast ? kLeast : fitting > kMost ? kMost : fitting;
+}
+
 void LinearBackward(int64_t n, int64_t inputs, int64_t outputs, const float* x, int64_t x_stride,
                     float* w, const float* dy, int64_t dy_stride, float* dx, float* dw,
                     const StepOnTheFly* step) {
   float factors[kChunkOutputs + kMostExamplesOfPass];
   int32_t offsets[kChunkOutputs + kMostExamplesOfPass];
+  const int64_t chunk = ChunkColumns(n);
   for (int64_t o = 0; o < outputs; o += kChunkOutputs) {
     const int64_t rows = outputs - o < kChunkOutputs ? outputs - o : kChunkOutputs;
-    for (int64_t c = 0; c < inputs; c += kChunkInputs) {
-      const int64_t columns = inputs - c < kChunkInputs ? inputs - c : kChunkInputs;
+    for (int64_t c = 0; c < inputs; c += chunk) {
+      const int64_t columns = inputs - c < chunk ? inputs - c : chunk;
       for (int64_t i = 0; dx != nullptr && i < n; ++i) {
         RowList list{0, factors, offsets};
         for (int64_t r = 0; r < rows; ++r) {

@@ -13,14 +13,14 @@ struct RowList {
   float* factors = nullptr;
   int32_t* offsets = nullptr;
 
-  /// Appends if `wanted` and not zero, without a branch, which could not be predicted: there is
-  /// always memory for one entry more.
-  void Add(float factor, int32_t offset, bool wanted = true) {
+  /// Appends unless zero, without a branch, which could not be predicted: there is always memory
+  /// for one entry more.
+  void Add(float factor, int32_t offset) {
     uint32_t bits;
     std::memcpy(&bits, &factor, sizeof bits);
     factors[count] = factor;
     offsets[count] = offset;
-    count += static_cast<int64_t>((bits << 1) != 0) & static_cast<int64_t>(wanted);
+    count += static_cast<int64_t>((bits << 1) != 0);
   }
 };
 
