@@ -59,28 +59,7 @@ void Taps(const ConvShape& shape, const TapsAt& at) {
 
 template <int kVectors>
 void TapsOf(int64_t taps, const ConvShape& shape, const TapsAt& at) {
-  switch (taps) {
-#define FLSIM_CASE(n)                                                  \
-  case n:                                                              \
-    if constexpr (n <= kMostTaps) return Taps<n, kVectors>(shape, at); \
-    break;
-    FLSIM_CASE(1)
-    FLSIM_CASE(2)
-    FLSIM_CASE(3)
-    FLSIM_CASE(4)
-    FLSIM_CASE(5)
-    FLSIM_CASE(6)
-    FLSIM_CASE(7)
-    FLSIM_CASE(8)
-    FLSIM_CASE(9)
-    FLSIM_CASE(10)
-    FLSIM_CASE(11)
-    FLSIM_CASE(12)
-#undef FLSIM_CASE
-    default:
-      break;
-  }
-  HWY_ABORT("no sum of %d taps", static_cast<int>(taps));
+  WithCount<kMostTaps>(taps, [&](auto n) HWY_ATTR { Taps<n, kVectors>(shape, at); });
 }
 
 void DenseWeightGradient(const ConvShape& shape, const float* x, const float* dy, int64_t dy_row,

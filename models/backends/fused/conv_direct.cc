@@ -79,32 +79,12 @@ using TileFunction = void (*)(const ConvShape&, const TileAt&);
 
 template <int R, bool kPool>
 TileFunction TileOf(int64_t columns) {
-  switch (columns) {
-    case 1:
-      if constexpr (!kPool) return Tile<R, 1, false>;
-      break;
-    case 2:
-      return Tile<R, 2, kPool>;
-    case 4:
-      return Tile<R, 4, kPool>;
-    case 6:
-      return Tile<R, 6, kPool>;
-    case 8:
-      if constexpr (kMostColumns >= 8) return Tile<R, 8, kPool>;
-      break;
-    case 10:
-      if constexpr (kMostColumns >= 10) return Tile<R, 10, kPool>;
-      break;
-    case 12:
-      if constexpr (kMostColumns >= 12) return Tile<R, 12, kPool>;
-      break;
-    case 14:
-      if constexpr (kMostColumns >= 14) return Tile<R, 14, kPool>;
-      break;
-    default:
-      break;
+  if constexpr (!kPool) {
+    if (columns == 1) return Tile<R, 1, false>;
   }
-  HWY_ABORT("no tile of %d columns", static_cast<int>(columns));
+  if (columns % 2 != 0) HWY_ABORT("no tile of %d columns", static_cast<int>(columns));
+  return WithCount<kMostColumns / 2>(
+      columns / 2, [](auto pairs) HWY_ATTR -> TileFunction { return Tile<R, 2 * pairs, kPool>; });
 }
 
 /// Output rows [row, row + R) of every channel.

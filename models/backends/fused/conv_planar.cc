@@ -3,8 +3,6 @@
 // columns x a few output channels are summed at once, one broadcast weight for 4 multiply-adds:
 //   for input, ky, kx:  sum[o][row][v] += broadcast(weight(o)) * x[row + ky][v + kx]
 // Even and odd columns are then parted, so that pooling is a maximum of registers.
-#include <type_traits>
-
 #include "models/backends/fused/kernels.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -19,9 +17,6 @@ namespace flsim::fused::HWY_NAMESPACE {
 namespace {
 
 constexpr int kMostOutputs = kRegisters >= 32 ? 6 : 2;
-
-template <int kCount>
-using Outputs = std::integral_constant<int, kCount>;
 
 /// One tile: output rows 2 p and 2 p + 1, columns [column, column + 2 registers), outputs
 /// [0, kOutputs) from `weights` on. Its pooled values go to y and winner, of which `pixels` are
@@ -95,11 +90,11 @@ void PlanarConvForward(const ConvShape& shape, const float* planes, int64_t in_h
           o += decltype(count)::value;
         };
         if (left >= kMostOutputs) {
-          tile(Outputs<kMostOutputs>());
+          tile(Count<kMostOutputs>());
         } else if (left >= 2) {
-          tile(Outputs<2>());
+          tile(Count<2>());
         } else {
-          tile(Outputs<1>());
+          tile(Count<1>());
         }
       }
     }

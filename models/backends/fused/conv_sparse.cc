@@ -47,28 +47,8 @@ using Kernel = void (*)(const RowList&, const float*, int64_t, float*, int64_t);
 
 template <int kRows>
 Kernel KernelOfRows(int64_t vectors) {
-  switch (vectors) {
-#define FLSIM_CASE(n)                                            \
-  case n:                                                        \
-    if constexpr (n * kRows <= kMostSums && n <= kMostVectors) { \
-      return AddTo<kRows, n>;                                    \
-    }                                                            \
-    break;
-    FLSIM_CASE(1)
-    FLSIM_CASE(2)
-    FLSIM_CASE(3)
-    FLSIM_CASE(4)
-    FLSIM_CASE(5)
-    FLSIM_CASE(6)
-    FLSIM_CASE(7)
-    FLSIM_CASE(8)
-    FLSIM_CASE(9)
-    FLSIM_CASE(10)
-#undef FLSIM_CASE
-    default:
-      break;
-  }
-  HWY_ABORT("no sum of %d x %d registers", kRows, static_cast<int>(vectors));
+  constexpr int kFitting = kMostSums / kRows < kMostVectors ? kMostSums / kRows : kMostVectors;
+  return WithCount<kFitting>(vectors, [](auto n) HWY_ATTR -> Kernel { return AddTo<kRows, n>; });
 }
 
 Kernel KernelOf(int64_t rows, int64_t vectors) {

@@ -126,32 +126,8 @@ void Product(int64_t inputs, int64_t outputs, const float* v, const float* w0, c
 template <int kVectors>
 void ProductOf(int64_t tiles, int64_t inputs, int64_t outputs, const float* v, const float* w0,
                const float* w1, float* m0, float* m1) {
-  switch (tiles) {
-#define FLSIM_CASE(n)                                                  \
-  case n:                                                              \
-    if constexpr (n <= kMostTiles) {                                   \
-      return Product<n, kVectors>(inputs, outputs, v, w0, w1, m0, m1); \
-    }                                                                  \
-    break;
-    FLSIM_CASE(1)
-    FLSIM_CASE(2)
-    FLSIM_CASE(3)
-    FLSIM_CASE(4)
-    FLSIM_CASE(5)
-    FLSIM_CASE(6)
-    FLSIM_CASE(7)
-    FLSIM_CASE(8)
-    FLSIM_CASE(9)
-    FLSIM_CASE(10)
-    FLSIM_CASE(11)
-    FLSIM_CASE(12)
-    FLSIM_CASE(13)
-    FLSIM_CASE(14)
-#undef FLSIM_CASE
-    default:
-      break;
-  }
-  HWY_ABORT("no product of %d tiles", static_cast<int>(tiles));
+  WithCount<kMostTiles>(
+      tiles, [&](auto n) HWY_ATTR { Product<n, kVectors>(inputs, outputs, v, w0, w1, m0, m1); });
 }
 
 template <int T>

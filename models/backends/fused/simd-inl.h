@@ -8,6 +8,8 @@
 
 #include <hwy/highway.h>
 
+#include <type_traits>
+
 #include "models/backends/fused/kernels.h"
 
 /// Unrolls the loop that follows entirely, so that an array of vectors lives in registers.
@@ -86,6 +88,24 @@ class Columns {
   }
   int64_t one_, three_, five_, seven_, nine_, eleven_, thirteen_;
 };
+
+template <int kCount>
+using Count = std::integral_constant<int, kCount>;
+
+template <int kMost, class Use>
+HWY_INLINE auto UseCount(int64_t count, const Use& use) {
+  if constexpr (kMost > 1) {
+    if (count < kMost) return UseCount<kMost - 1>(count, use);
+  }
+  return use(Count<kMost>());
+}
+
+/// use(Count<count>()): makes a number that is known at run time, 1 to kMost, a template argument.
+template <int kMost, class Use>
+HWY_INLINE auto WithCount(int64_t count, const Use& use) {
+  if (count < 1 || count > kMost) HWY_ABORT("no kernel for %d", static_cast<int>(count));
+  return UseCount<kMost>(count, use);
+}
 
 /// max(x, 0), NaN stays.
 HWY_INLINE V ReluOf(V x) { return hn::IfThenElse(hn::Lt(x, hn::Zero(D())), hn::Zero(D()), x); }
