@@ -190,10 +190,12 @@ class Replaying {
     const auto rounds = static_cast<int64_t>(recording_.rounds.size());
     const bool due = experiment_.config().evaluation.Due(record.round, rounds);
     if (evaluator_ && due) record.test = evaluator_->Test(state_);
+    const std::string diverged = DropDivergedTest(record);
     recorder_.Global(state_);
     progress_.Take(record, /*personal=*/false);
     folder_.Round(record);
     for (RecordSink* sink : sinks_) sink->Round(record);
+    if (!diverged.empty()) throw DivergedError(diverged);
   }
 
   const Experiment& experiment_;

@@ -1,8 +1,9 @@
 #include "engine/experiment/run.h"
 
 #include <algorithm>
-#include <cmath>
+#include <limits>
 #include <numeric>
+#include <optional>
 
 #include "engine/core/files.h"
 #include "engine/experiment/recording.h"
@@ -39,6 +40,8 @@ class Running {
     const int64_t first_round = state_.round;
     RunSummary summary = EndOf([this] { AllRounds(); });
     store_.Abandon();
+    const RunSummary end = EndOf([this] { FinishPending(); });
+    if (end.status != "completed") summary = end;
     if (started_) Save();
     SaveParameters(experiment_.network(), folder_.File("model.safetensors"), state_.parameters,
                    state_.buffers);
@@ -55,10 +58,14 @@ class Running {
   void AllRounds() {
     if (fresh_) StartFresh();
     while (state_.round < experiment_.config().rounds) {
-      if (stop_) throw InterruptedError("interrupted after round " + std::to_string(state_.round));
+      CheckStop();
       OneRound();
       if (store_.WantsCheckpoint() || since_checkpoint_.Seconds() >= CheckpointInterval()) Save();
     }
+  }
+
+  void CheckStop() const {
+    if (stop_) throw InterruptedError("interrupted after round " + std::to_string(state_.round));
   }
 
   void Restore() {
@@ -93,8 +100,38 @@ class Running {
     Report(record);
   }
 
+  /// Whether a round's evaluation may be left to the workers that find no more clients in the next
+  /// round. Nothing but the order of work depends on it. A long one does not wait: it can't be
+  /// interrupted any more then.
+  bool MayWait(int64_t round) const {
+    constexpr double kLongest = 5;
+    return round < experiment_.config().rounds &&
+           *experiment_.config().evaluation.clients == "none" && evaluator_.TestItems() > 0 &&
+           evaluation_s_ <= kLongest;
+  }
+
+  void EvaluatePending() {
+    pool_.Run(evaluator_.TestItems(),
+              [this](int worker, int64_t item) { evaluator_.TestItem(state_, worker, item); });
+  }
+
+  /// Its evaluation is done.
+  void ReportPending() {
+    RoundRecord record = std::move(*pending_);
+    pending_.reset();
+    record.test = evaluator_.TestResult();
+    TookEvaluation(evaluator_.TestSeconds(), record);
+    Report(record);
+  }
+
+  void FinishPending() {
+    if (!pending_) return;
+    EvaluatePending();
+    ReportPending();
+  }
+
   void OneRound() {
-    const Stopwatch wall;
+    Stopwatch wall;
     const ExperimentConfig& config = experiment_.config();
     const int64_t round = state_.round + 1;
     RoundRecord record;
@@ -116,16 +153,32 @@ class Running {
         sink->Progress(round, clients_done, static_cast<int64_t>(record.cohort.size()));
     };
     store_.Begin(record.cohort);
+    if (pending_) {
+      hooks.beside_items = evaluator_.TestItems();
+      hooks.beside = [this](int worker, int64_t item) {
+        evaluator_.TestItem(state_, worker, item);
+      };
+    }
     Aggregate aggregate;
     if (!record.cohort.empty()) {
       aggregate =
           runner_.Run(state_, FoldOrder(experiment_.partition(), record.cohort), store_, hooks);
     }
+    if (pending_) {
+      if (record.cohort.empty()) EvaluatePending();
+      const Stopwatch reporting;
+      ReportPending();
+      wall.LeaveOut(evaluator_.TestSeconds() + reporting.Seconds());
+      CheckStop();  // who stops at the sight of a record gets no further round
+    }
     // What fails from here on leaves the last whole round.
     ServerState before = Clone(state_);
     const RunProgress progress_before = progress_;
+    const bool due = config.evaluation.Due(round, config.rounds);
+    const bool waits = due && MayWait(round);
     try {
       Advance(aggregate, cohort.selected, wall, record);
+      if (due && !waits) Evaluate(record, record.cohort);
     } catch (...) {
       state_ = std::move(before);
       progress_ = progress_before;
@@ -136,12 +189,15 @@ class Running {
       recorder_.FinishRound(round, aggregate.clients);
       recorder_.Global(state_);
     }
-    Report(record);
+    if (waits) {
+      pending_ = std::move(record);
+    } else {
+      Report(std::move(record));
+    }
   }
 
-  /// The server's half of a round, and its evaluation.
+  /// The server's half of a round.
   void Advance(Aggregate& aggregate, int64_t selected, const Stopwatch& wall, RoundRecord& record) {
-    const ExperimentConfig& config = experiment_.config();
     Summarize(aggregate, record);
     CountBytes(aggregate, selected, record);
     if (!aggregate.clients.empty()) {
@@ -152,7 +208,6 @@ class Running {
     progress_.wall_s += record.wall_s;
     progress_.train_wall_s += record.wall_s;
     progress_.examples += record.examples;
-    if (config.evaluation.Due(record.round, config.rounds)) Evaluate(record, record.cohort);
   }
 
   void CountBytes(const Aggregate& aggregate, int64_t selected, RoundRecord& record) const {
@@ -171,11 +226,6 @@ class Running {
   void Evaluate(RoundRecord& record, const std::vector<int64_t>& cohort) {
     const Stopwatch wall;
     record.test = evaluator_.Test(state_);
-    if (record.test && !std::isfinite(record.test->loss)) {
-      throw DivergedError("round " + std::to_string(record.round) +
-                          ": the test loss is not finite; a smaller training.lr or "
-                          "server_optimizer.lr may help");
-    }
     const std::string& whose = *experiment_.config().evaluation.clients;
     if (whose == "cohort" && !cohort.empty()) {
       record.clients = evaluator_.Clients(state_, cohort, store_);
@@ -186,15 +236,21 @@ class Running {
       record.clients = evaluator_.Clients(state_, all, store_);
     }
     if (!record.test && !record.clients) return;
-    record.evaluation_s = wall.Seconds();
-    progress_.wall_s += *record.evaluation_s;
+    TookEvaluation(wall.Seconds(), record);
   }
 
-  void Report(const RoundRecord& record) {
+  void TookEvaluation(double seconds, RoundRecord& record) {
+    record.evaluation_s = evaluation_s_ = seconds;
+    progress_.wall_s += seconds;
+  }
+
+  void Report(RoundRecord record) {
+    const std::string diverged = DropDivergedTest(record);
     progress_.Take(record, experiment_.strategy().Needs().personal);
     folder_.Round(record);
     if (record.clients) folder_.WriteClients(*record.clients);
     for (RecordSink* sink : sinks_) sink->Round(record);
+    if (!diverged.empty()) throw DivergedError(diverged);
   }
 
   /// Much state of clients takes long to write: at most some twentieth of the time.
@@ -204,6 +260,7 @@ class Running {
   }
 
   void Save() {
+    FinishPending();
     const Stopwatch wall;
     folder_.SyncRounds();
     SaveCheckpoint(folder_.CheckpointFile(), state_, store_, progress_, inputs_);
@@ -224,6 +281,8 @@ class Running {
   UpdateRecorder recorder_;
   ServerState state_;
   RunProgress progress_;
+  std::optional<RoundRecord> pending_;  ///< the last round, where its evaluation waits
+  double evaluation_s_ = std::numeric_limits<double>::infinity();  ///< that the last one took
   Stopwatch since_checkpoint_;
   double save_s_ = 0;     ///< that the latest checkpoint took
   bool fresh_ = true;     ///< no checkpoint to go on from

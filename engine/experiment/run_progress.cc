@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <cmath>
 #include <utility>
 
 #include "engine/core/error.h"
@@ -34,6 +35,13 @@ void RunProgress::Take(const RoundRecord& record, bool personal) {
   final_metrics = MetricsJson(record);
   const bool judged = record.test || (personal && record.clients);
   if (judged && IsBetter(final_metrics, best_metrics, personal)) best_metrics = final_metrics;
+}
+
+std::string DropDivergedTest(RoundRecord& record) {
+  if (!record.test || std::isfinite(record.test->loss)) return "";
+  record.test.reset();
+  return "round " + std::to_string(record.round) +
+         ": the test loss is not finite; a smaller training.lr or server_optimizer.lr may help";
 }
 
 ServerState Clone(const ServerState& state) {

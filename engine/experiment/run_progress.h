@@ -12,11 +12,15 @@ namespace flsim {
 
 class Stopwatch {
  public:
-  double Seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+  double Seconds() const {
+    return std::chrono::duration<double>(Clock::now() - start_).count() - left_out_;
+  }
+  void LeaveOut(double seconds) { left_out_ += seconds; }
 
  private:
   using Clock = std::chrono::steady_clock;
   Clock::time_point start_ = Clock::now();
+  double left_out_ = 0;
 };
 
 /// What a checkpoint keeps of it.
@@ -32,6 +36,9 @@ struct RunProgress {
   /// models.
   void Take(const RoundRecord& record, bool personal);
 };
+
+/// Drops a test whose loss is not finite, and says so; else returns "". The round itself stands.
+std::string DropDivergedTest(RoundRecord& record);
 
 /// A copy that shares no memory.
 ServerState Clone(const ServerState& state);

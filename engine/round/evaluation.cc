@@ -1,10 +1,9 @@
 #include "engine/round/evaluation.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <numeric>
-
-#include "engine/core/vector_ops.h"
 
 namespace flsim {
 namespace {
@@ -51,6 +50,8 @@ Evaluator::Evaluator(const TrainingSetup& setup, WorkerPool& pool, RoundRunner& 
   const DatasetFacts& facts = setup.dataset->facts();
   test_indices_.resize(static_cast<size_t>(facts.test_examples));
   std::iota(test_indices_.begin(), test_indices_.end(), 0);
+  test_.resize(
+      static_cast<size_t>((facts.test_examples + options.batch_size - 1) / options.batch_size));
   if (facts.task != Task::kRegression || test_indices_.empty()) return;
   Batch batch{c10::Device(c10::kCPU)};
   double sum = 0, squares = 0;
@@ -67,21 +68,22 @@ Evaluator::Evaluator(const TrainingSetup& setup, WorkerPool& pool, RoundRunner& 
   test_variation_ = squares;
 }
 
-void Evaluator::Load(const ServerState& state) {
-  for (int worker = 0; worker < pool_.workers(); ++worker) {
-    Replica& replica = runner_.trainer(worker).replica();
-    Copy(replica.parameters, state.parameters);
-    if (replica.buffers.numel() > 0) Copy(replica.buffers, state.buffers);
-  }
+void Evaluator::CheckStop() const {
+  if (*setup_.stop) throw InterruptedError("interrupted in an evaluation");
 }
 
-EvaluationSums Evaluator::Sum(Trainer& trainer, Split split, const int64_t* indices, int64_t n) {
+EvaluationSums Evaluator::OneBatch(Trainer& trainer, Split split, const int64_t* indices,
+                                   int64_t n) {
+  setup_.dataset->Gather(split, indices, n, nullptr, trainer.batch());
+  return trainer.replica().Evaluate(trainer.batch());
+}
+
+EvaluationSums Evaluator::Sum(Trainer& trainer, const int64_t* indices, int64_t n) {
   EvaluationSums sums;
   for (int64_t first = 0; first < n; first += options_.batch_size) {
-    if (*setup_.stop) throw InterruptedError("interrupted in an evaluation");
-    setup_.dataset->Gather(split, indices + first, std::min(options_.batch_size, n - first),
-                           nullptr, trainer.batch());
-    const EvaluationSums batch = trainer.replica().Evaluate(trainer.batch());
+    CheckStop();
+    const EvaluationSums batch =
+        OneBatch(trainer, Split::kTrain, indices + first, std::min(options_.batch_size, n - first));
     sums.examples += batch.examples;
     sums.loss += batch.loss;
     sums.correct += batch.correct;
@@ -89,26 +91,35 @@ EvaluationSums Evaluator::Sum(Trainer& trainer, Split split, const int64_t* indi
   return sums;
 }
 
-std::optional<Metrics> Evaluator::Test(const ServerState& state) {
+int64_t Evaluator::TestItems() const { return static_cast<int64_t>(test_.size()); }
+
+void Evaluator::TestItem(const ServerState& state, int worker, int64_t item) {
+  const auto start = std::chrono::steady_clock::now();
+  Trainer& trainer = runner_.trainer(worker);
+  trainer.Load(state);
+  const int64_t first = item * options_.batch_size;
   const auto examples = static_cast<int64_t>(test_indices_.size());
-  if (examples == 0) return std::nullopt;
-  Load(state);
-  const int64_t batches = (examples + options_.batch_size - 1) / options_.batch_size;
-  std::vector<EvaluationSums> sums(static_cast<size_t>(batches));
-  pool_.Run(batches, [&](int worker, int64_t batch) {
-    const int64_t first = batch * options_.batch_size;
-    sums[static_cast<size_t>(batch)] =
-        Sum(runner_.trainer(worker), Split::kTest, test_indices_.data() + first,
-            std::min(options_.batch_size, examples - first));
-  });
+  TestPiece& piece = test_[static_cast<size_t>(item)];
+  piece.sums = OneBatch(trainer, Split::kTest, test_indices_.data() + first,
+                        std::min(options_.batch_size, examples - first));
+  piece.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double Evaluator::TestSeconds() const {
+  double seconds = 0;
+  for (const TestPiece& piece : test_) seconds += piece.seconds;
+  return seconds / pool_.workers();
+}
+
+Metrics Evaluator::TestResult() const {
   double loss = 0;
   int64_t correct = 0;
-  for (const EvaluationSums& sum : sums) {
-    loss += sum.loss;
-    correct += sum.correct;
+  for (const TestPiece& piece : test_) {
+    loss += piece.sums.loss;
+    correct += piece.sums.correct;
   }
   Metrics metrics;
-  const auto n = static_cast<double>(examples);
+  const auto n = static_cast<double>(test_indices_.size());
   metrics.loss = loss / n;
   if (setup_.network->task == Task::kClassification) {
     metrics.accuracy = static_cast<double>(correct) / n;
@@ -117,6 +128,15 @@ std::optional<Metrics> Evaluator::Test(const ServerState& state) {
     if (test_variation_ > 0) metrics.r2 = 1 - loss / test_variation_;
   }
   return metrics;
+}
+
+std::optional<Metrics> Evaluator::Test(const ServerState& state) {
+  if (TestItems() == 0) return std::nullopt;
+  pool_.Run(TestItems(), [&](int worker, int64_t item) {
+    CheckStop();
+    TestItem(state, worker, item);
+  });
+  return TestResult();
 }
 
 std::optional<ClientMetrics> Evaluator::Clients(const ServerState& state,
@@ -129,7 +149,6 @@ std::optional<ClientMetrics> Evaluator::Clients(const ServerState& state,
     if (partition.size(client) > 0) metrics.each.push_back({client, partition.size(client), 0, {}});
   }
   if (metrics.each.empty()) return std::nullopt;
-  if (!personal_) Load(state);
   const bool classes = setup_.network->task == Task::kClassification;
   pool_.Run(static_cast<int64_t>(metrics.each.size()), [&](int worker, int64_t i) {
     ClientMetric& metric = metrics.each[static_cast<size_t>(i)];
@@ -137,9 +156,10 @@ std::optional<ClientMetrics> Evaluator::Clients(const ServerState& state,
     if (personal_) {
       trainer.Personalize(state, metric.client, store.Read(metric.client),
                           options_.fine_tune_epochs);
+    } else {
+      trainer.Load(state);
     }
-    const EvaluationSums sums =
-        Sum(trainer, Split::kTrain, partition.begin(metric.client), metric.examples);
+    const EvaluationSums sums = Sum(trainer, partition.begin(metric.client), metric.examples);
     if (!std::isfinite(sums.loss)) {
       throw DivergedError("round " + std::to_string(state.round) + ": the loss on client " +
                           std::to_string(metric.client) + "'s examples is not finite");
@@ -161,13 +181,13 @@ std::optional<ClientMetrics> Evaluator::Clients(const ServerState& state,
 
 std::vector<double> Evaluator::Losses(const ServerState& state,
                                       const std::vector<int64_t>& clients) {
-  Load(state);
   std::vector<double> losses(clients.size());
   pool_.Run(static_cast<int64_t>(clients.size()), [&](int worker, int64_t i) {
     const int64_t client = clients[static_cast<size_t>(i)];
+    Trainer& trainer = runner_.trainer(worker);
+    trainer.Load(state);
     const EvaluationSums sums =
-        Sum(runner_.trainer(worker), Split::kTrain, setup_.partition->begin(client),
-            setup_.partition->size(client));
+        Sum(trainer, setup_.partition->begin(client), setup_.partition->size(client));
     losses[static_cast<size_t>(i)] = sums.loss / static_cast<double>(sums.examples);
   });
   return losses;

@@ -56,8 +56,16 @@ class Evaluator {
   Evaluator(const TrainingSetup& setup, WorkerPool& pool, RoundRunner& runner,
             const EvaluatorOptions& options);
 
-  /// On the test set; absent if the data set has none.
+  /// On the test set; absent if the data set has none. Throws InterruptedError soon after
+  /// `setup.stop` becomes true.
   std::optional<Metrics> Test(const ServerState& state);
+  /// The same in pieces, which the pool's workers may do beside other work: items 0 .. TestItems()
+  /// - 1, each once and in any order, then TestResult().
+  int64_t TestItems() const;
+  void TestItem(const ServerState& state, int worker, int64_t item);
+  Metrics TestResult() const;
+  /// Seconds that the last test would have taken had all workers been at it all the time.
+  double TestSeconds() const;
   /// Each of these clients' model (the global one, or its own) on its own examples; absent if none
   /// of them has any held out.
   std::optional<ClientMetrics> Clients(const ServerState& state,
@@ -67,10 +75,11 @@ class Evaluator {
   std::vector<double> Losses(const ServerState& state, const std::vector<int64_t>& clients);
 
  private:
-  /// Sums over `indices` of a split, one batch after the other.
-  EvaluationSums Sum(Trainer& trainer, Split split, const int64_t* indices, int64_t n);
-  /// Loads the global model into every worker's replica.
-  void Load(const ServerState& state);
+  /// Sums over training examples, one batch after the other.
+  EvaluationSums Sum(Trainer& trainer, const int64_t* indices, int64_t n);
+  EvaluationSums OneBatch(Trainer& trainer, Split split, const int64_t* indices, int64_t n);
+  /// Throws InterruptedError if the run is to stop.
+  void CheckStop() const;
 
   const TrainingSetup& setup_;
   WorkerPool& pool_;
@@ -78,7 +87,12 @@ class Evaluator {
   const EvaluatorOptions options_;
   const bool personal_;  ///< each client has a model of its own
   std::vector<int64_t> test_indices_;
-  double test_variation_ = 0;  ///< sum of squared deviations of the test targets from their mean
+  struct TestPiece {
+    EvaluationSums sums;
+    double seconds = 0;
+  };
+  std::vector<TestPiece> test_;  ///< by item
+  double test_variation_ = 0;    ///< sum of squared deviations of the test targets from their mean
 };
 
 }  // namespace flsim

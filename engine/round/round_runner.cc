@@ -11,10 +11,18 @@
 namespace flsim {
 namespace {
 
-/// Into how many parts a cohort is cut at most: many enough to keep workers evenly busy, few enough
-/// that handing out and folding parts costs little beside the smallest clients. Never derived from
-/// the number of workers.
-constexpr int64_t kMaxParts = 256;
+/// Into how many parts a cohort is cut at most, and an epoch of how many examples times parameters
+/// a part is worth at least (linear regression takes 10 to 20 us for it): many enough to keep
+/// workers evenly busy, few enough that handing out and folding parts costs little beside training.
+constexpr int64_t kMaxParts = 256, kMinPartWork = 4096;
+
+/// Never derived from the number of workers: the parts decide the order of additions.
+int64_t PartsOf(const std::vector<CohortMember>& cohort, int64_t parameters) {
+  int64_t examples = 0;
+  for (const CohortMember& member : cohort) examples += member.examples;
+  const auto most = std::min(static_cast<int64_t>(cohort.size()), kMaxParts);
+  return std::clamp<int64_t>(examples * parameters / kMinPartWork, 1, most);
+}
 
 /// Where the state keeps the last round's aggregate delta.
 constexpr const char* kPrevious = "aggregator.previous";
@@ -88,20 +96,22 @@ RoundRunner::RoundRunner(const TrainingSetup& setup, const Aggregator& aggregato
     trainers_.push_back(std::make_unique<Trainer>(setup, device));
 }
 
-void RoundRunner::ForEachClient(int64_t clients, TreeFold& fold,
+void RoundRunner::ForEachClient(const std::vector<CohortMember>& cohort, TreeFold& fold,
                                 const std::function<void(Trainer&, FoldPart&, int64_t)>& work,
-                                const std::function<void(int64_t)>& on_progress) {
-  const int64_t parts = std::min(clients, kMaxParts);
+                                const RoundHooks& hooks) {
+  const auto clients = static_cast<int64_t>(cohort.size());
+  const int64_t parts = PartsOf(cohort, setup_.network->parameters.size());
   fold.Start(parts);
   std::atomic<int64_t> done{0};
-  pool_.Run(parts, [&](int worker, int64_t part) {
+  pool_.Run(parts + hooks.beside_items, [&](int worker, int64_t part) {
+    if (part >= parts) return hooks.beside(worker, part - parts);
     auto sum = fold.Take();
     const int64_t begin = PartBegin(clients, parts, part);
     const int64_t end = PartBegin(clients, parts, part + 1);
     for (int64_t i = begin; i < end; ++i) work(trainer(worker), *sum, i);
     fold.Give(part, std::move(sum));
     const int64_t now = done += end - begin;
-    if (on_progress) on_progress(now);
+    if (hooks.on_progress) hooks.on_progress(now);
   });
 }
 
@@ -133,7 +143,7 @@ Aggregate RoundRunner::Run(const ServerState& state, const std::vector<CohortMem
       RethrowForClient(round, member.client);
     }
   };
-  ForEachClient(clients, fold_, work, hooks.on_progress);
+  ForEachClient(cohort, fold_, work, hooks);
 
   FoldInput input;
   input.round = round;
@@ -144,7 +154,7 @@ Aggregate RoundRunner::Run(const ServerState& state, const std::vector<CohortMem
   const auto previous = state.tensors.find(kPrevious);
   if (previous != state.tensors.end()) input.previous_delta = previous->second;
   if (!setup_.root.empty()) {
-    pool_.Run(1, [&](int, int64_t) { input.root_delta = trainer(0).TrainRoot(state); });
+    pool_.Run(1, [&](int worker, int64_t) { input.root_delta = trainer(worker).TrainRoot(state); });
   }
   FoldPart& whole = fold_.Whole();
   Aggregate aggregate = aggregator_.Finish(*whole.updates, input);
@@ -197,7 +207,7 @@ at::Tensor RoundRunner::CohortGradient(const ServerState& state,
       RethrowForClient(state.round + 1, member.client);
     }
   };
-  ForEachClient(static_cast<int64_t>(cohort.size()), gradient_fold_, work, nullptr);
+  ForEachClient(cohort, gradient_fold_, work, {});
   return gradient_fold_.Whole().extras[0];
 }
 

@@ -27,6 +27,9 @@ struct RoundHooks {
   std::function<void(const ClientTask&, const Update&)> on_client;
   /// Hears now and then how many clients are done.
   std::function<void(int64_t clients_done)> on_progress;
+  /// Other work, items 0 .. beside_items - 1, that workers turn to when all clients are handed out.
+  int64_t beside_items = 0;
+  std::function<void(int worker, int64_t item)> beside;
 };
 
 class RoundRunner {
@@ -53,9 +56,9 @@ class RoundRunner {
  private:
   /// Calls work(trainer, part, i) for every member i of the cohort, the members of a part in order,
   /// and gives the parts to `fold`.
-  void ForEachClient(int64_t clients, TreeFold& fold,
+  void ForEachClient(const std::vector<CohortMember>& cohort, TreeFold& fold,
                      const std::function<void(Trainer& trainer, FoldPart& part, int64_t i)>& work,
-                     const std::function<void(int64_t clients_done)>& on_progress);
+                     const RoundHooks& hooks);
   /// The mean of the full gradients at the global model.
   at::Tensor CohortGradient(const ServerState& state, const std::vector<CohortMember>& cohort);
   double Share(const std::vector<CohortMember>& cohort) const;

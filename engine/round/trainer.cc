@@ -99,6 +99,11 @@ ClientTask Trainer::Prepare(const ServerState& server, const CohortMember& membe
   return task;
 }
 
+void Trainer::Load(const ServerState& server) {
+  Copy(replica_->parameters, server.parameters);
+  if (replica_->buffers.numel() > 0) Copy(replica_->buffers, server.buffers);
+}
+
 void Trainer::LoadModel(const ClientTask& task) {
   Copy(replica_->parameters, task.server.parameters);
   if (replica_->buffers.numel() == 0) return;

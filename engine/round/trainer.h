@@ -82,6 +82,8 @@ class Trainer : public LocalTraining {
   at::Tensor Features(const at::Tensor& parameters) override;
   const at::Tensor& Scratch(int index) override;
 
+  /// Puts the global model into the replica.
+  void Load(const ServerState& server);
   Replica& replica() { return *replica_; }
   Batch& batch() { return batch_; }
 

@@ -53,6 +53,44 @@ TEST_CASE("ten rounds are four, an interruption, a resumption and six more, to t
   CHECK(whole.summary.best_metrics == rest.summary.best_metrics);
 }
 
+TEST_CASE("a test beside the next round's clients is that of its own round's model") {
+  const TempFolder folder;
+  // Tests of clients' models as well do not wait for the next round.
+  RunIn(folder / "apart", With(Stateful(6), {{"evaluation.clients", "cohort"}}));
+  for (const int workers : {1, 3}) {
+    const std::string beside = folder / ("beside-" + std::to_string(workers));
+    RunIn(beside, With(Stateful(6), {{"runtime.workers", workers}}));
+    const auto expected = RoundsWithoutTimes(folder / "apart"), rounds = RoundsWithoutTimes(beside);
+    REQUIRE(rounds.size() == 7);
+    for (size_t i = 0; i < rounds.size(); ++i) {
+      CAPTURE(workers, i);
+      CHECK(rounds[i].at("test_loss") == expected[i].at("test_loss"));
+    }
+  }
+}
+
+TEST_CASE("an interrupted run ends with a record of its last round, evaluation and all") {
+  const TempFolder folder;
+  RunUntil(folder / "run", Stateful(10), 4);
+  const auto rounds = RoundsWithoutTimes(folder / "run");
+  REQUIRE(rounds.size() == 5);
+  CHECK(rounds.back().at("round") == 4);
+  CHECK(rounds.back().contains("test_loss"));
+}
+
+TEST_CASE("a finite model whose test loss is not finite ends the run, and its round stands") {
+  const TempFolder folder;
+  const RunResult result =
+      RunIn(folder / "run", With(SmallRegression(), {{"server_optimizer.lr", 1e37}}));
+  CHECK(result.summary.status == "diverged");
+  CHECK_THAT(result.summary.reason, Catch::Contains("round 1: the test loss is not finite"));
+  CHECK(result.state.round == 1);
+  const auto rounds = RoundsWithoutTimes(folder / "run");
+  REQUIRE(rounds.size() == 2);
+  CHECK(rounds.back().contains("train_loss"));
+  CHECK(!rounds.back().contains("test_loss"));
+}
+
 TEST_CASE("a run that was killed between a record and its checkpoint has every round once") {
   const TempFolder folder;
   RunIn(folder / "whole", Stateful(6));
