@@ -62,15 +62,18 @@ class Convolution {
     }
   }
 
-  /// x: the corner of the first window; planes: the example as the data set has it, or null.
-  void Run(const float* x, const float* planes, float* y, uint8_t* winner) const {
+  /// x: the corner of the first window; planes: the example as the data set has it, or null;
+  /// behind: how many values may be read behind its end.
+  void Run(const float* x, const float* planes, int64_t behind, float* y, uint8_t* winner) const {
     switch (kernel_) {
       case Kernel::kPlanar:
         FLSIM_CHECK(planes != nullptr);
-        // A copy, because the kernel reads a little beyond the end.
-        std::copy_n(planes, planes_.values(), scratch_.data());
-        return PlanarConvForward(shape_, scratch_.data(), planes_.height, planes_.width,
-                                 packed_.data(), bias_.data(), y, winner);
+        if (behind < kSlack) {  // the kernel reads a little further than the end
+          std::copy_n(planes, planes_.values(), scratch_.data());
+          planes = scratch_.data();
+        }
+        return PlanarConvForward(shape_, planes, planes_.height, planes_.width, packed_.data(),
+                                 bias_.data(), y, winner);
       case Kernel::kWinograd:
         return WinogradForward(shape_, x, transformed_.data(), bias_.data(), scratch_.data(), y,
                                winner);
@@ -174,7 +177,8 @@ class ConvBlock : public ImageBlock {
 
   void Forward(const Pass& pass, int64_t example) override {
     forward_.Run(in_.Corner(example), pass.inputs + example * in_.shape.values(),
-                 out_.Pixels(example), shape_.pool ? WinnerOf(example) : nullptr);
+                 (pass.examples - 1 - example) * in_.shape.values(), out_.Pixels(example),
+                 shape_.pool ? WinnerOf(example) : nullptr);
   }
 
   void Backward(const Pass& pass, int64_t example) override {
@@ -258,7 +262,7 @@ class ConvBlock : public ImageBlock {
                  out_.GradientPixels(), out_.shape.row(), dy, row, pixel, db_.data());
     DenseWeightGradient(shape_, in_.Corner(example), dy, row, pixel, dw_.data());
     if (!wants_input_gradient_) return;
-    backward_.Run(dy_.data(), nullptr, in_.GradientPixels(), nullptr);
+    backward_.Run(dy_.data(), nullptr, 0, in_.GradientPixels(), nullptr);
   }
 
   const std::string id_;

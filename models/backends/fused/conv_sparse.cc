@@ -3,7 +3,8 @@
 // gradients are then sums of scaled rows of memory:
 //   dw[output][ky][taps]  += sum over the output's list of g * x[window of the value][ky][taps]
 //   dx[window][ky][taps]  += sum over the outputs whose value sits in that window of
-//                            g * w[output][ky][taps]
+//                            g * w[output][ky][taps]; with stride 1 for two windows at once, one
+//                            below the other, which share all but a row
 // so one kernel serves both: a tile of rows x registers of the destination stays in registers while
 // the list goes by.
 #include "models/backends/fused/kernels.h"
@@ -22,62 +23,72 @@ namespace {
 constexpr int kMostSums = kRegisters >= 32 ? 28 : 12;
 constexpr int kMostVectors = 10;
 
-/// to[row][vector] += sum over the list of factor * from[offset + row * from_row + vector].
-template <int kRows, int kVectors>
-void AddTo(const RowList& list, const float* from, int64_t from_row, float* to, int64_t to_row) {
+/// to[row][vector] += sum over the list of factor * from[offset + row * from_row + vector], for
+/// kRows rows; of two lists, the second one's rows are added one row further down.
+template <int kLists, int kRows, int kVectors>
+void AddTo(const RowList* lists, const float* from, int64_t from_row, float* to, int64_t to_row) {
   const D d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  V sum[kRows][kVectors];
-  FLSIM_UNROLL for (int r = 0; r < kRows; ++r) {
+  constexpr int kTall = kRows + kLists - 1;
+  V sum[kTall][kVectors];
+  FLSIM_UNROLL for (int r = 0; r < kTall; ++r) {
     FLSIM_UNROLL for (int v = 0; v < kVectors; ++v) {
       sum[r][v] = hn::LoadU(d, to + r * to_row + v * lanes);
     }
   }
-  AddScaledRows(list, from, from_row, sum);
+  AddScaledRows<0, kRows>(lists[0], from, from_row, sum);
+  if constexpr (kLists == 2) AddScaledRows<1, kRows>(lists[1], from, from_row, sum);
   // Rows are stored in order: a row's last register reaches into the next row, with its old values,
   // which that row's own store then replaces.
-  FLSIM_UNROLL for (int r = 0; r < kRows; ++r) {
+  FLSIM_UNROLL for (int r = 0; r < kTall; ++r) {
     FLSIM_UNROLL for (int v = 0; v < kVectors; ++v) {
       hn::StoreU(sum[r][v], d, to + r * to_row + v * lanes);
     }
   }
 }
 
-using Kernel = void (*)(const RowList&, const float*, int64_t, float*, int64_t);
+using Kernel = void (*)(const RowList*, const float*, int64_t, float*, int64_t);
 
-template <int kRows>
-Kernel KernelOfRows(int64_t vectors) {
-  constexpr int kFitting = kMostSums / kRows < kMostVectors ? kMostSums / kRows : kMostVectors;
-  return WithCount<kFitting>(vectors, [](auto n) HWY_ATTR -> Kernel { return AddTo<kRows, n>; });
+/// Vectors of a tile of `rows` rows at most.
+constexpr int Fitting(int lists, int rows) {
+  const int vectors = kMostSums / (rows + lists - 1);
+  return vectors < kMostVectors ? vectors : kMostVectors;
 }
 
+template <int kLists, int kRows>
+Kernel KernelOfRows(int64_t vectors) {
+  return WithCount<Fitting(kLists, kRows)>(
+      vectors, [](auto n) HWY_ATTR -> Kernel { return AddTo<kLists, kRows, n>; });
+}
+
+template <int kLists>
 Kernel KernelOf(int64_t rows, int64_t vectors) {
   switch (rows) {
     case 1:
-      return KernelOfRows<1>(vectors);
+      return KernelOfRows<kLists, 1>(vectors);
     case 2:
-      return KernelOfRows<2>(vectors);
+      return KernelOfRows<kLists, 2>(vectors);
     case 3:
-      return KernelOfRows<3>(vectors);
+      return KernelOfRows<kLists, 3>(vectors);
     default:
-      return KernelOfRows<5>(vectors);
+      return KernelOfRows<kLists, 5>(vectors);
   }
 }
 
 /// Cuts kernel x taps into tiles of registers and calls use(kernel, first ky, first tap) for each.
-template <class Use>
+template <int kLists, class Use>
 HWY_INLINE void ForTiles(const ConvShape& shape, int64_t most_rows, const Use& use) {
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(D()));
   const int64_t vectors = (shape.taps() + lanes - 1) / lanes;
   for (int64_t ky = 0; ky < shape.kernel;) {
     int64_t rows = shape.kernel - ky < most_rows ? shape.kernel - ky : most_rows;
     rows = rows >= 5 ? 5 : rows >= 3 ? 3 : rows;
-    const int64_t fitting = kMostSums / rows < kMostVectors ? kMostSums / rows : kMostVectors;
+    const int64_t fitting = Fitting(kLists, static_cast<int>(rows));
     const int64_t passes = (vectors + fitting - 1) / fitting;
     const int64_t typical = (vectors + passes - 1) / passes;
     for (int64_t v = 0; v < vectors; v += typical) {
       const int64_t count = vectors - v < typical ? vectors - v : typical;
-      use(KernelOf(rows, count), ky, v * lanes);
+      use(KernelOf<kLists>(rows, count), ky, v * lanes);
     }
     ky += rows;
   }
@@ -94,6 +105,17 @@ HWY_INLINE float SumOf(const RowList& list) {
         hn::Add(sum, LoadFirst(static_cast<size_t>(left < lanes ? left : lanes), list.factors + i));
   }
   return hn::GetLane(hn::SumOfLanes(d, sum));
+}
+
+/// Appends the lanes that are `here`. The list has room for a register behind its end: to compress
+/// in a register and store all of it is faster than to compress into memory, on some processors by
+/// far.
+HWY_INLINE void Append(V factors, hn::Vec<DI> offsets, hn::Mask<DI> here, RowList& list) {
+  const D d;
+  const DI di;
+  hn::StoreU(hn::Compress(factors, hn::RebindMask(d, here)), d, list.factors + list.count);
+  hn::StoreU(hn::Compress(offsets, here), di, list.offsets + list.count);
+  list.count += static_cast<int64_t>(hn::CountTrue(di, here));
 }
 
 /// Of every pooled pixel, filled up to whole registers with the first: where its gradients, its
@@ -143,9 +165,7 @@ HWY_INLINE void ListOfOutput(const Winners& winners, const PixelTables& tables, 
     auto here =
         hn::And(hn::RebindMask(di, hn::Ne(g, hn::Zero(d))), hn::Ne(place, hn::Set(di, kDead)));
     if (p + lanes > pixels) here = hn::And(here, hn::FirstN(di, static_cast<size_t>(pixels - p)));
-    hn::CompressStore(g, hn::RebindMask(d, here), d, list.factors + list.count);
-    list.count +=
-        static_cast<int64_t>(hn::CompressStore(offset, here, di, list.offsets + list.count));
+    Append(g, offset, here, list);
   }
 }
 
@@ -160,14 +180,18 @@ void SparseWeightGradient(const Winners& winners, const float* x, float* scratch
     RowList list{0, scratch, offsets};
     ListOfOutput(winners, tables, o, list);
     db[o] += SumOf(list);
-    ForTiles(shape, shape.kernel, [&](Kernel kernel, int64_t ky, int64_t tap) HWY_ATTR {
-      kernel(list, x + ky * shape.in_row + tap, shape.in_row,
+    ForTiles<1>(shape, shape.kernel, [&](Kernel kernel, int64_t ky, int64_t tap) HWY_ATTR {
+      kernel(&list, x + ky * shape.in_row + tap, shape.in_row,
              dw + (o * shape.kernel + ky) * tap_row + tap, tap_row);
     });
   }
 }
 
-/// The outputs of one pooled pixel by the place of their value in the window: list[place] gets each
+/// Of the four places in a window (bit 0: right, bit 1: below) the upper and the lower one of a
+/// column are neighbours in memory.
+constexpr int ListOfPlace(int place) { return (place & 1) * 2 + (place >> 1); }
+
+/// The outputs of one pooled pixel by the place of their value in the window: its list gets each
 /// one's gradient and the offset of its filter.
 HWY_INLINE void ListByPlace(int64_t outputs, const float* dy, const uint8_t* winner, int32_t filter,
                             RowList* list) {
@@ -185,18 +209,35 @@ HWY_INLINE void ListByPlace(int64_t outputs, const float* dy, const uint8_t* win
     const auto offset = hn::Add(filters, hn::Set(di, static_cast<int32_t>(o) * filter));
     FLSIM_UNROLL for (int k = 0; k < kDead; ++k) {
       const auto here = hn::And(hn::Eq(place, hn::Set(di, k)), hn::RebindMask(di, some));
-      hn::CompressStore(g, hn::RebindMask(d, here), d, list[k].factors + list[k].count);
-      list[k].count += static_cast<int64_t>(
-          hn::CompressStore(offset, here, di, list[k].offsets + list[k].count));
+      Append(g, offset, here, list[ListOfPlace(k)]);
     }
   }
+}
+
+/// dx for one row of pooled pixels, whose lists are given: kLists at a time, which go to the same
+/// rows of dx but for the second one's, which are one further down.
+template <int kLists>
+HWY_INLINE void AddWindows(const ConvShape& shape, const RowList* lists, const float* w,
+                           int64_t most_rows, float* dx) {
+  const int64_t tap_row = shape.tap_row(), step = shape.stride * shape.inputs;
+  const int64_t within[kDead] = {0, shape.stride * shape.in_row, step,
+                                 step + shape.stride * shape.in_row};  // by list
+  ForTiles<kLists>(shape, most_rows, [&](Kernel kernel, int64_t ky, int64_t tap) HWY_ATTR {
+    const float* from = w + ky * tap_row + tap;
+    float* to = dx + ky * shape.in_row + tap;
+    for (int64_t p = 0; p < shape.pooled_width(); ++p) {
+      for (int k = 0; k < kDead; k += kLists) {
+        const RowList* list = lists + p * kDead + k;
+        if (list->count + list[kLists - 1].count == 0) continue;
+        kernel(list, from, tap_row, to + 2 * p * step + within[k], shape.in_row);
+      }
+    }
+  });
 }
 
 void SparseInputGradient(const Winners& winners, const float* w, float* scratch, float* dx) {
   const ConvShape& shape = *winners.shape;
   const int64_t outputs = shape.outputs, width = shape.pooled_width(), tap_row = shape.tap_row();
-  const int64_t step = shape.stride * shape.inputs, down = shape.stride * shape.in_row;
-  const int64_t within[kDead] = {0, step, down, down + step};
   const auto filter = static_cast<int32_t>(shape.kernel * tap_row);
   // Weights beyond the first-level cache: one row of the kernel at a time, over all pixels.
   const bool large = outputs * filter * 4 > (1 << 15);
@@ -213,17 +254,12 @@ void SparseInputGradient(const Winners& winners, const float* w, float* scratch,
       ListByPlace(outputs, winners.dy + row * winners.dy_row + p * outputs,
                   winners.winner + (row * width + p) * outputs, filter, lists + p * kDead);
     }
-    ForTiles(shape, most_rows, [&](Kernel kernel, int64_t ky, int64_t tap) HWY_ATTR {
-      float* windows = dx + row * 2 * down + ky * shape.in_row + tap;
-      for (int64_t p = 0; p < width; ++p) {
-        for (int k = 0; k < kDead; ++k) {
-          const RowList& list = lists[p * kDead + k];
-          if (list.count == 0) continue;
-          kernel(list, w + ky * tap_row + tap, tap_row, windows + 2 * p * step + within[k],
-                 shape.in_row);
-        }
-      }
-    });
+    float* windows = dx + row * 2 * shape.stride * shape.in_row;
+    if (shape.stride == 1) {
+      AddWindows<2>(shape, lists, w, most_rows, windows);
+    } else {
+      AddWindows<1>(shape, lists, w, most_rows, windows);
+    }
   }
 }
 

@@ -171,7 +171,7 @@ HWY_INLINE int64_t SumColumns(const RowList& list, const float* from, int64_t c,
   for (; c + kVectors * lanes <= columns; c += kVectors * lanes) {
     V sum[1][kVectors];
     FLSIM_UNROLL for (int v = 0; v < kVectors; ++v) sum[0][v] = hn::Zero(d);
-    AddScaledRows(list, from + c, 0, sum);
+    AddScaledRows<0, 1>(list, from + c, 0, sum);
     FLSIM_UNROLL for (int v = 0; v < kVectors; ++v) {
       Deliver(sum[0][v], static_cast<size_t>(lanes), to, c + v * lanes);
     }

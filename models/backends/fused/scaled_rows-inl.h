@@ -39,11 +39,12 @@ struct RowList {
 HWY_BEFORE_NAMESPACE();
 namespace flsim::fused::HWY_NAMESPACE {
 
-/// sum[row][vector] += factor * from[offset + row * from_row + vector], over the list. The sums
-/// stay in registers.
-template <int kRows, int kVectors>
+/// sum[kFirst + row][vector] += factor * from[offset + row * from_row + vector], over the list, for
+/// kRows rows. The sums stay in registers.
+template <int kFirst, int kRows, int kTall, int kVectors>
 HWY_INLINE void AddScaledRows(const RowList& list, const float* from, int64_t from_row,
-                              V (&sum)[kRows][kVectors]) {
+                              V (&sum)[kTall][kVectors]) {
+  static_assert(kFirst + kRows <= kTall);
   const D d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   for (int64_t i = 0; i < list.count; ++i) {
@@ -51,7 +52,8 @@ HWY_INLINE void AddScaledRows(const RowList& list, const float* from, int64_t fr
     const float* row = from + list.offsets[i];
     FLSIM_UNROLL for (int r = 0; r < kRows; ++r) {
       FLSIM_UNROLL for (int v = 0; v < kVectors; ++v) {
-        sum[r][v] = hn::MulAdd(factor, hn::LoadU(d, row + r * from_row + v * lanes), sum[r][v]);
+        V& to = sum[kFirst + r][v];
+        to = hn::MulAdd(factor, hn::LoadU(d, row + r * from_row + v * lanes), to);
       }
     }
   }
