@@ -18,12 +18,29 @@ constexpr int64_t kNarrow = 64;
 
 FLSIM_INLINE void Load(const float* from, Float8& to) { std::memcpy(&to, from, sizeof to); }
 
-/// z = X W' + b for E rows of x and C rows of w: each value read serves E or C products.
+/// The sums of eight vectors' lanes, each in the order ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 +
+/// s7)).
+FLSIM_INLINE void Join(const Float8 (&s)[8], Float8& joined) {
+  Float8 fours[4], twos[2];
+  for (int i = 0; i < 4; ++i) {
+    fours[i] = __builtin_shufflevector(s[i], s[i + 4], 0, 1, 2, 3, 8, 9, 10, 11) +
+               __builtin_shufflevector(s[i], s[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+  }
+  for (int i = 0; i < 2; ++i) {
+    const Float8 &a = fours[2 * i], &b = fours[2 * i + 1];
+    twos[i] = __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13) +
+              __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
+  }
+  joined = __builtin_shufflevector(twos[0], twos[1], 0, 2, 8, 10, 4, 6, 12, 14) +
+           __builtin_shufflevector(twos[0], twos[1], 1, 3, 9, 11, 5, 7, 13, 15);
+}
+
+/// z = X W' + b for E rows of x and C rows of w, at most eight products: each value read serves E
+/// or C of them.
 template <int E, int C>
 FLSIM_INLINE void Tile(const float* x, const float* w, const float* b, int64_t f, int64_t k,
                        float* z) {
-  Float8 sums[E][C] = {};
-  float tails[E][C] = {};
+  Float8 sums[8] = {}, tails = {}, bias = {};
   int64_t j = 0;
   for (; j + 8 <= f; j += 8) {
     Float8 rows[C];
@@ -31,29 +48,31 @@ FLSIM_INLINE void Tile(const float* x, const float* w, const float* b, int64_t f
     for (int e = 0; e < E; ++e) {
       Float8 values;
       Load(x + e * f + j, values);
-      for (int c = 0; c < C; ++c) sums[e][c] += values * rows[c];
+      for (int c = 0; c < C; ++c) sums[e * C + c] += values * rows[c];
     }
   }
   for (; j < f; ++j) {
-    for (int e = 0; e < E; ++e) {
-      for (int c = 0; c < C; ++c) tails[e][c] += x[e * f + j] * w[c * f + j];
+    Float8 values = {}, row = {};
+    for (int i = 0; i < E * C; ++i) {
+      values[i] = x[i / C * f + j];
+      row[i] = w[i % C * f + j];
     }
+    tails += values * row;
   }
-  for (int e = 0; e < E; ++e) {
-    for (int c = 0; c < C; ++c) {
-      const Float8& s = sums[e][c];
-      const float sum =
-          ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7])) + tails[e][c];
-      z[e * k + c] = sum + b[c];
-    }
-  }
+  for (int i = 0; i < E * C; ++i) bias[i] = b[i % C];
+  Float8 all;
+  Join(sums, all);
+  all = all + tails + bias;
+  for (int e = 0; e < E; ++e) std::memcpy(z + e * k, &all[0] + e * C, C * sizeof(float));
 }
 
 /// All rows of x against C rows of w.
 template <int C>
 FLSIM_INLINE void Strip(const float* x, const float* w, const float* b, int64_t n, int64_t f,
                         int64_t k, float* z) {
+  constexpr int kMost = 8 / C;
   int64_t i = 0;
+  for (; i + kMost <= n; i += kMost) Tile<kMost, C>(x + i * f, w, b, f, k, z + i * k);
   for (; i + 2 <= n; i += 2) Tile<2, C>(x + i * f, w, b, f, k, z + i * k);
   if (i < n) Tile<1, C>(x + i * f, w, b, f, k, z + i * k);
 }
