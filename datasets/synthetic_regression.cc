@@ -30,12 +30,16 @@ __attribute__((target_clones("default", "avx2"))) void GatherRows(const float* d
                                                                   const int64_t* indices, int64_t n,
                                                                   int64_t features, float* out,
                                                                   float* targets) {
-  constexpr int64_t kBlock = 8;
+  using Float8 = float __attribute__((vector_size(32)));
   for (int64_t i = 0; i < n; ++i, out += features) {
     const float* row = data + (start + indices[i]) * (features + 1);
     int64_t j = 0;
-    for (; j + kBlock <= features; j += kBlock)
-      std::memcpy(out + j, row + j, kBlock * sizeof(float));
+    for (; j + 8 <= features; j += 8) {
+      Float8 block;
+      std::memcpy(&block, row + j, sizeof block);
+      std::memcpy(out + j, &block, sizeof block);
+    }
+#pragma GCC unroll 1
     for (; j < features; ++j) out[j] = row[j];
     targets[i] = row[features];
   }

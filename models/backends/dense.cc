@@ -40,7 +40,7 @@ FLSIM_INLINE void Join(const Float8 (&s)[8], Float8& joined) {
 template <int E, int C>
 FLSIM_INLINE void Tile(const float* x, const float* w, const float* b, int64_t f, int64_t k,
                        float* z) {
-  Float8 sums[8] = {}, tails = {}, bias = {};
+  Float8 sums[8] = {}, tails = {};
   int64_t j = 0;
   for (; j + 8 <= f; j += 8) {
     Float8 rows[C];
@@ -51,18 +51,32 @@ FLSIM_INLINE void Tile(const float* x, const float* w, const float* b, int64_t f
       for (int c = 0; c < C; ++c) sums[e * C + c] += values * rows[c];
     }
   }
+  // One column is a scalar to GCC, which it broadcasts; a vector it would fill lane by lane.
   for (; j < f; ++j) {
     Float8 values = {}, row = {};
     for (int i = 0; i < E * C; ++i) {
       values[i] = x[i / C * f + j];
       row[i] = w[i % C * f + j];
     }
-    tails += values * row;
+    if constexpr (C == 1) {
+      tails += values * w[j];
+    } else {
+      tails += values * row;
+    }
   }
-  for (int i = 0; i < E * C; ++i) bias[i] = b[i % C];
-  Float8 all;
+  Float8 all, bias = {};
   Join(sums, all);
-  all = all + tails + bias;
+  all += tails;
+  for (int i = 0; i < E * C; ++i) bias[i] = b[i % C];
+  if constexpr (C == 1) {
+    all += b[0];
+  } else {
+    all += bias;
+  }
+  if (C == 1 && k == 1) {
+    std::memcpy(z, &all, E * sizeof(float));
+    return;
+  }
   for (int e = 0; e < E; ++e) std::memcpy(z + e * k, &all[0] + e * C, C * sizeof(float));
 }
 
@@ -88,35 +102,47 @@ FLSIM_CLONES void Forward(const float* x, const float* w, const float* b, int64_
   if (c < k) Strip<1>(x, w + c * f, b + c, n, f, k, z + c);
 }
 
-/// Columns j .. j + 7 of one row of dw, held in a register over all examples. `d`: their column of
-/// D.
-FLSIM_INLINE void Column8(const float* x, const float* d, int64_t n, int64_t f, int64_t k,
+/// B blocks of eight columns of one row of dw, from j on, held in registers over all examples. `d`:
+/// their column of D. A block that would pass the row's end ends with it and overlaps the one
+/// before.
+template <int B>
+FLSIM_INLINE void Columns(const float* x, const float* d, int64_t n, int64_t f, int64_t k,
                           int64_t j, float* row) {
-  Float8 sum = {};
+  Float8 sums[B] = {};
+  int64_t starts[B];
+  for (int b = 0; b < B; ++b) starts[b] = std::min(j + 8 * b, f - 8);
   int64_t i = 0;
   for (; i + 4 <= n; i += 4) {
-    Float8 x0, x1, x2, x3;
-    Load(x + i * f + j, x0);
-    Load(x + (i + 1) * f + j, x1);
-    Load(x + (i + 2) * f + j, x2);
-    Load(x + (i + 3) * f + j, x3);
-    sum += (d[i * k] * x0 + d[(i + 1) * k] * x1) + (d[(i + 2) * k] * x2 + d[(i + 3) * k] * x3);
+    const float d0 = d[i * k], d1 = d[(i + 1) * k], d2 = d[(i + 2) * k], d3 = d[(i + 3) * k];
+    for (int b = 0; b < B; ++b) {
+      const float* from = x + i * f + starts[b];
+      Float8 x0, x1, x2, x3;
+      Load(from, x0);
+      Load(from + f, x1);
+      Load(from + 2 * f, x2);
+      Load(from + 3 * f, x3);
+      sums[b] += (d0 * x0 + d1 * x1) + (d2 * x2 + d3 * x3);
+    }
   }
   for (; i < n; ++i) {
-    Float8 values;
-    Load(x + i * f + j, values);
-    sum += d[i * k] * values;
+    for (int b = 0; b < B; ++b) {
+      Float8 values;
+      Load(x + i * f + starts[b], values);
+      sums[b] += d[i * k] * values;
+    }
   }
-  std::memcpy(row + j, &sum, sizeof sum);
+  // The last block first: whoever reads the row soon after then finds whole blocks in the store
+  // buffer.
+  for (int b = B - 1; b >= 0; --b) std::memcpy(row + starts[b], &sums[b], sizeof sums[b]);
 }
 
 /// The weights' part of Backward() for a few columns, with the same bits.
 FLSIM_INLINE void BackwardNarrow(const float* x, const float* d, int64_t n, int64_t f, int64_t k,
                                  float* dw) {
   for (int64_t c = 0; c < k; ++c) {
-    for (int64_t j = 0; j + 8 < f; j += 8) Column8(x, d + c, n, f, k, j, dw + c * f);
-    // The last block ends with the row and may overlap the one before.
-    Column8(x, d + c, n, f, k, f - 8, dw + c * f);
+    int64_t j = 0;
+    for (; j + 8 < f; j += 16) Columns<2>(x, d + c, n, f, k, j, dw + c * f);
+    if (j < f) Columns<1>(x, d + c, n, f, k, j, dw + c * f);
   }
 }
 

@@ -42,8 +42,10 @@ class LinearReplica : public Replica {
   }
 
  private:
+  /// As TensorImpl::mutable_data(), without its checks.
   static float* Data(const at::Tensor& x) {
-    return static_cast<float*>(x.unsafeGetTensorImpl()->mutable_data());
+    const c10::TensorImpl& tensor = *x.unsafeGetTensorImpl();
+    return static_cast<float*>(tensor.unsafe_storage().mutable_data()) + tensor.storage_offset();
   }
 
   double GradientTo(float* g, const Batch& batch) {
