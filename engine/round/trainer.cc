@@ -220,7 +220,7 @@ void Trainer::Run(ClientTask& task, const LocalRun& run) {
       const int64_t n = std::min(batch_size, task.examples - first);
       PrefetchAnnounced(n);
       setup_.dataset->Gather(Split::kTrain, order_.data() + first, n, &draws.augment, batch_);
-      dropout_at_step_ = draws.dropout;
+      if (!fused) dropout_at_step_ = draws.dropout;
       ++step;
       const double loss =
           fused ? replica_->Step(batch_, draws.dropout, Sgd(task, step), first_moment_)
