@@ -115,11 +115,17 @@ void Rng::Fill(uint32_t* out, int64_t n) {
   for (; n > 0 && next_ < 4; --n) *out++ = block_[static_cast<size_t>(next_++)];
   uint64_t block = uint64_t{counter_[1]} << 32 | counter_[0];
   while (n >= 4) {
-    const int64_t blocks = std::min(n / 4, kLanes);
-    Blocks(block, counter_[2], counter_[3], key_[0], key_[1], blocks, out);
+    // A last block that is not used up costs nothing more here; Refill() would draw it by itself.
+    const int64_t blocks = std::min((n + 3) / 4, kLanes);
+    const int64_t count = std::min(n, 4 * blocks);
+    uint32_t drawn[4 * kLanes];
+    Blocks(block, counter_[2], counter_[3], key_[0], key_[1], blocks, drawn);
+    std::copy_n(drawn, count, out);
+    std::copy_n(drawn + 4 * (blocks - 1), 4, block_.begin());
+    next_ = static_cast<int>(4 - (4 * blocks - count));
     block += static_cast<uint64_t>(blocks);
-    out += 4 * blocks;
-    n -= 4 * blocks;
+    out += count;
+    n -= count;
   }
   counter_[0] = static_cast<uint32_t>(block);
   counter_[1] = static_cast<uint32_t>(block >> 32);
