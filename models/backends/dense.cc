@@ -51,28 +51,20 @@ FLSIM_INLINE void Tile(const float* x, const float* w, const float* b, int64_t f
       for (int c = 0; c < C; ++c) sums[e * C + c] += values * rows[c];
     }
   }
-  // One column is a scalar to GCC, which it broadcasts; a vector it would fill lane by lane.
+  Float8 all, bias = {};
   for (; j < f; ++j) {
     Float8 values = {}, row = {};
     for (int i = 0; i < E * C; ++i) {
       values[i] = x[i / C * f + j];
       row[i] = w[i % C * f + j];
     }
-    if constexpr (C == 1) {
-      tails += values * w[j];
-    } else {
-      tails += values * row;
-    }
+    // A lone weight as a scalar: GCC broadcasts it, but would fill a vector lane by lane.
+    tails += C == 1 ? values * w[j] : values * row;
   }
-  Float8 all, bias = {};
   Join(sums, all);
-  all += tails;
   for (int i = 0; i < E * C; ++i) bias[i] = b[i % C];
-  if constexpr (C == 1) {
-    all += b[0];
-  } else {
-    all += bias;
-  }
+  all += tails;
+  all = C == 1 ? all + b[0] : all + bias;
   if (C == 1 && k == 1) {
     std::memcpy(z, &all, E * sizeof(float));
     return;
