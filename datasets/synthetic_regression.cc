@@ -24,19 +24,25 @@ constexpr int64_t kChunk = 1024;
 constexpr int64_t kPrefetchBytes = 16 << 10;
 constexpr int64_t kLineFloats = 16;
 
-/// to[0..n) = from[0..n), inline: rows are short, and a call for each would cost more than the
-/// copy.
-inline void CopyRow(const float* from, int64_t n, float* to) {
-  constexpr int64_t kBlock = 8;
-  if (n < kBlock) {
-    for (int64_t j = 0; j < n; ++j) to[j] = from[j];
-    return;
+/// Copies the rows of `data` (`features` numbers, then the target) at start + indices[0..n). Short
+/// rows: a call for each would cost more than the copy.
+__attribute__((target_clones("default", "avx2"))) void GatherRows(const float* data, int64_t start,
+                                                                  const int64_t* indices, int64_t n,
+                                                                  int64_t features, float* out,
+                                                                  float* targets) {
+  using Float8 = float __attribute__((vector_size(32)));
+  for (int64_t i = 0; i < n; ++i, out += features) {
+    const float* row = data + (start + indices[i]) * (features + 1);
+    int64_t j = 0;
+    for (; j + 8 <= features; j += 8) {
+      Float8 block;
+      std::memcpy(&block, row + j, sizeof block);
+      std::memcpy(out + j, &block, sizeof block);
+    }
+#pragma GCC unroll 1
+    for (; j < features; ++j) out[j] = row[j];
+    targets[i] = row[features];
   }
-  for (int64_t j = 0; j + kBlock < n; j += kBlock) {
-    std::memcpy(to + j, from + j, kBlock * sizeof(float));
-  }
-  // The last block ends with the row and may overlap the one before.
-  std::memcpy(to + n - kBlock, from + n - kBlock, kBlock * sizeof(float));
 }
 
 class SyntheticRegression : public Dataset {
@@ -97,14 +103,8 @@ class SyntheticRegression : public Dataset {
     FLSIM_CHECK(batch.device().is_cpu(), "gathers on the CPU only");
     batch.Resize(facts_, n);
     const int64_t start = split == Split::kTrain ? 0 : facts_.train_examples;
-    const int64_t features = options_.features;
-    float* out = batch.input_data();
-    float* targets = batch.target_values();
-    for (int64_t i = 0; i < n; ++i, out += features) {
-      const float* row = Row(start + indices[i]);
-      CopyRow(row, features, out);
-      targets[i] = row[features];
-    }
+    GatherRows(data_, start, indices, n, options_.features, batch.input_data(),
+               batch.target_values());
   }
 
   void Prefetch(const int64_t* indices, int64_t n) const override {

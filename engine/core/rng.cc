@@ -58,6 +58,22 @@ __attribute__((target_clones("default", "avx2", "avx512f"))) void Blocks(
   }
 }
 
+/// drawn[j] = the number below n - j that 32 bits stand for. False if any draw may have to be
+/// rejected to be unbiased, which hardly ever happens.
+__attribute__((target_clones("default", "avx2", "avx512f"))) bool ScaleEach(const uint32_t* bits,
+                                                                            uint32_t n,
+                                                                            int64_t count,
+                                                                            uint64_t* drawn) {
+  uint32_t rejected = 0;
+  for (int64_t j = 0; j < count; ++j) {
+    const uint32_t below = n - static_cast<uint32_t>(j);
+    const uint64_t product = uint64_t{bits[j]} * below;
+    drawn[j] = product >> 32;
+    rejected |= static_cast<uint32_t>(product) < below ? 1 : 0;
+  }
+  return rejected == 0;
+}
+
 }  // namespace
 
 std::array<uint32_t, 4> Philox(std::array<uint32_t, 4> c, std::array<uint32_t, 2> key) {
@@ -80,6 +96,15 @@ Rng::Rng(uint64_t seed, const Stream& stream) {
   counter_ = {0, 0, static_cast<uint32_t>(stream.round), static_cast<uint32_t>(stream.client)};
 }
 
+Rng Rng::At(uint64_t round, uint64_t client) const {
+  FLSIM_CHECK(round >> 32 == 0 && client >> 32 == 0, round, client);
+  Rng rng = *this;
+  rng.counter_ = {0, 0, static_cast<uint32_t>(round), static_cast<uint32_t>(client)};
+  rng.next_ = 4;
+  rng.has_spare_ = false;
+  return rng;
+}
+
 void Rng::Refill() {
   block_ = Philox(counter_, key_);
   next_ = 0;
@@ -90,15 +115,35 @@ void Rng::Fill(uint32_t* out, int64_t n) {
   for (; n > 0 && next_ < 4; --n) *out++ = block_[static_cast<size_t>(next_++)];
   uint64_t block = uint64_t{counter_[1]} << 32 | counter_[0];
   while (n >= 4) {
-    const int64_t blocks = std::min(n / 4, kLanes);
-    Blocks(block, counter_[2], counter_[3], key_[0], key_[1], blocks, out);
+    // A last block that is not used up costs nothing more here; Refill() would draw it by itself.
+    const int64_t blocks = std::min((n + 3) / 4, kLanes);
+    const int64_t count = std::min(n, 4 * blocks);
+    uint32_t drawn[4 * kLanes];
+    Blocks(block, counter_[2], counter_[3], key_[0], key_[1], blocks, drawn);
+    std::copy_n(drawn, count, out);
+    std::copy_n(drawn + 4 * (blocks - 1), 4, block_.begin());
+    next_ = static_cast<int>(4 - (4 * blocks - count));
     block += static_cast<uint64_t>(blocks);
-    out += 4 * blocks;
-    n -= 4 * blocks;
+    out += count;
+    n -= count;
   }
   counter_[0] = static_cast<uint32_t>(block);
   counter_[1] = static_cast<uint32_t>(block >> 32);
   for (; n > 0; --n) *out++ = Bits();
+}
+
+void Rng::BelowEach(uint64_t n, int64_t count, uint64_t* drawn) {
+  if ((n - 1) >> 31 != 0) {
+    for (int64_t j = 0; j < count; ++j) drawn[j] = BelowLarge(n - static_cast<uint64_t>(j));
+    return;
+  }
+  uint32_t bits[kAhead];
+  Fill(bits, count);
+  const auto most = static_cast<uint32_t>(n);
+  if (ScaleEach(bits, most, count, drawn)) return;
+  int64_t used = 0;
+  const auto next = [&] { return used < count ? bits[used++] : Bits(); };
+  for (int64_t j = 0; j < count; ++j) drawn[j] = BelowSmall(most - static_cast<uint32_t>(j), next);
 }
 
 uint64_t Rng::BelowLarge(uint64_t n) {

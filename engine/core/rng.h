@@ -23,6 +23,9 @@ class Rng {
  public:
   Rng(uint64_t seed, const Stream& stream);
 
+  /// The stream of the same seed and purpose for this round and client, from its start.
+  Rng At(uint64_t round, uint64_t client) const;
+
   /// 32 uniform bits.
   uint32_t Bits() {
     if (next_ == 4) Refill();
@@ -54,27 +57,22 @@ class Rng {
   template <class T>
   void Shuffle(T* first, int64_t n) {
     // Some draws at a time, so that their elements are on the way when they are swapped.
-    constexpr int64_t kAhead = 64;
     uint64_t drawn[kAhead];
-    uint32_t bits[kAhead];
     for (int64_t i = n - 1; i > 0;) {
       const int64_t count = i < kAhead ? i : kAhead;
-      const bool small = static_cast<uint64_t>(i) >> 31 == 0;
-      int64_t used = 0;
-      if (small) Fill(bits, count);
-      const auto next = [&] { return used < count ? bits[used++] : Bits(); };
-      for (int64_t j = 0; j < count; ++j) {
-        const uint64_t below = static_cast<uint64_t>(i - j) + 1;
-        drawn[j] = small ? BelowSmall(static_cast<uint32_t>(below), next) : BelowLarge(below);
-        __builtin_prefetch(first + drawn[j], /*write=*/1);
-      }
+      BelowEach(static_cast<uint64_t>(i) + 1, count, drawn);
+      for (int64_t j = 0; i > count && j < count; ++j) __builtin_prefetch(first + drawn[j], 1);
       for (int64_t j = 0; j < count; ++j) std::swap(first[i - j], first[drawn[j]]);
       i -= count;
     }
   }
 
  private:
+  static constexpr int64_t kAhead = 64;
+
   void Refill();
+  /// drawn[j] = Below(n - j) for j < count, at most kAhead.
+  void BelowEach(uint64_t n, int64_t count, uint64_t* drawn);
   /// Lemire (2019), "Fast random integer generation in an interval".
   template <class Bits32>
   static uint64_t BelowSmall(uint32_t n, const Bits32& bits) {

@@ -73,6 +73,7 @@ Trainer::Trainer(const TrainingSetup& setup, c10::Device device)
       needs_(setup.strategy->Needs()),
       replica_(MakeReplica(setup.backend, *setup.network, device)),
       batch_(device),
+      main_draws_(setup.seed, ""),
       adam_(setup.options.optimizer == "adam") {
   const int64_t size = setup.network->parameters.size();
   if (adam_ || setup.options.momentum > 0) first_moment_ = Uninitialized(size, device);
@@ -175,12 +176,18 @@ const int64_t* Trainer::Examples(const ClientTask& task) const {
   return task.client < 0 ? setup_.root.data() : setup_.partition->begin(task.client);
 }
 
-Rng Trainer::Draws(const ClientTask& task, const char* purpose, const char* what) const {
+Trainer::Draws::Draws(uint64_t seed, const std::string& purpose)
+    : shuffle(seed, {purpose + "shuffle"}),
+      augment(seed, {purpose + "augment"}),
+      dropout(seed, {purpose + "dropout"}) {}
+
+Trainer::Draws Trainer::Draws::At(const ClientTask& task) const {
   // The server's own training shares no client's stream: its purpose tells it apart.
   const uint64_t client = task.client < 0 ? 0 : static_cast<uint64_t>(task.client);
   const auto round = static_cast<uint64_t>(task.round);
-  if (*purpose == 0) return Rng(setup_.seed, {what, round, client});
-  return Rng(setup_.seed, {std::string(purpose) + "." + what, round, client});
+  Draws draws = *this;
+  for (Rng* rng : {&draws.shuffle, &draws.augment, &draws.dropout}) *rng = rng->At(round, client);
+  return draws;
 }
 
 void Trainer::CheckStop(const ClientTask& task) const {
@@ -189,9 +196,9 @@ void Trainer::CheckStop(const ClientTask& task) const {
 
 void Trainer::Run(ClientTask& task, const LocalRun& run) {
   const TrainingOptions& options = setup_.options;
-  Rng shuffle = Draws(task, run.purpose, "shuffle");
-  Rng augment = Draws(task, run.purpose, "augment");
-  Rng dropout = Draws(task, run.purpose, "dropout");
+  Draws draws =
+      (*run.purpose == 0 ? main_draws_ : Draws(setup_.seed, std::string(run.purpose) + "."))
+          .At(task);
   const int64_t* examples = Examples(task);
   order_.assign(examples, examples + task.examples);
   const int64_t batch_size = options.BatchOf(task.examples);
@@ -209,20 +216,20 @@ void Trainer::Run(ClientTask& task, const LocalRun& run) {
   }
   // With nothing between gradient and step, a backend may fuse them.
   const bool plain = !run.correct && (run.plain || needs_.plain_gradient);
-  const bool fused = plain && !feature_loss && run.trained.empty() && options.clip_norm == 0 &&
-                     options.optimizer == "sgd";
+  const bool fused =
+      plain && !feature_loss && run.trained.empty() && options.clip_norm == 0 && !adam_;
   for (int64_t step = 0; step < steps;) {
-    if (options.shuffle) shuffle.Shuffle(order_.data(), task.examples);
+    if (options.shuffle) draws.shuffle.Shuffle(order_.data(), task.examples);
     for (int64_t first = 0; first < task.examples && step < steps; first += batch_size) {
       CheckStop(task);
       const int64_t n = std::min(batch_size, task.examples - first);
       PrefetchAnnounced(n);
-      setup_.dataset->Gather(Split::kTrain, order_.data() + first, n, &augment, batch_);
-      dropout_at_step_ = dropout;
+      setup_.dataset->Gather(Split::kTrain, order_.data() + first, n, &draws.augment, batch_);
+      if (!fused) dropout_at_step_ = draws.dropout;
       ++step;
       const double loss =
-          fused ? replica_->Step(batch_, dropout, Sgd(task, step), first_moment_)
-                : replica_->Gradient(batch_, dropout, feature_loss ? &feature_loss : nullptr);
+          fused ? replica_->Step(batch_, draws.dropout, Sgd(task, step), first_moment_)
+                : replica_->Gradient(batch_, draws.dropout, feature_loss ? &feature_loss : nullptr);
       if (run.counted) {
         ++task.steps;
         task.loss_sum += loss * static_cast<double>(n);
@@ -297,14 +304,14 @@ double Trainer::Loss(const ClientTask& task, const at::Tensor& parameters) {
 double Trainer::FullGradient(const ClientTask& task, const at::Tensor& parameters,
                              const at::Tensor& gradient) {
   const Borrowed borrowed(*this, parameters);
-  Rng augment = Draws(task, "full", "augment"), dropout = Draws(task, "full", "dropout");
+  Draws draws = Draws(setup_.seed, "full.").At(task);
   double loss = 0;
   for (int64_t first = 0; first < task.examples; first += kPassBatch) {
     CheckStop(task);
     const int64_t n = std::min(kPassBatch, task.examples - first);
-    setup_.dataset->Gather(Split::kTrain, Examples(task) + first, n, &augment, batch_);
+    setup_.dataset->Gather(Split::kTrain, Examples(task) + first, n, &draws.augment, batch_);
     const double share = static_cast<double>(n) / static_cast<double>(task.examples);
-    loss += share * replica_->Gradient(batch_, dropout);
+    loss += share * replica_->Gradient(batch_, draws.dropout);
     (first == 0 ? SetScaled : AddScaled)(gradient, share, replica_->gradient);
   }
   if (!std::isfinite(loss)) Diverged(task, "the loss of the full gradient", loss);

@@ -94,7 +94,13 @@ class Trainer : public LocalTraining {
   /// Puts the global model into the replica, and the client's own buffers if it has some.
   void LoadModel(const ClientTask& task);
   const int64_t* Examples(const ClientTask& task) const;
-  Rng Draws(const ClientTask& task, const char* purpose, const char* what) const;
+  /// The random numbers of a local run.
+  struct Draws {
+    Draws(uint64_t seed, const std::string& purpose);
+    /// The same for a round and client.
+    Draws At(const ClientTask& task) const;
+    Rng shuffle, augment, dropout;
+  };
   void Correct(const ClientTask& task, const LocalRun& run,
                const std::vector<ParameterRange>& frozen);
   /// The local step number `step` of a run, 1 for the first.
@@ -107,7 +113,8 @@ class Trainer : public LocalTraining {
   const StrategyNeeds needs_;
   std::unique_ptr<Replica> replica_;
   Batch batch_;
-  const bool adam_;  ///< the local optimizer, else SGD
+  const Draws main_draws_;  ///< of the run without a purpose of its own
+  const bool adam_;         ///< the local optimizer, else SGD
   std::vector<int64_t> order_;
   const int64_t* announced_ = nullptr;  ///< examples of the next client not yet asked for
   int64_t announced_left_ = 0;

@@ -18,12 +18,29 @@ constexpr int64_t kNarrow = 64;
 
 FLSIM_INLINE void Load(const float* from, Float8& to) { std::memcpy(&to, from, sizeof to); }
 
-/// z = X W' + b for E rows of x and C rows of w: each value read serves E or C products.
+/// The sums of eight vectors' lanes, each in the order ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 +
+/// s7)).
+FLSIM_INLINE void Join(const Float8 (&s)[8], Float8& joined) {
+  Float8 fours[4], twos[2];
+  for (int i = 0; i < 4; ++i) {
+    fours[i] = __builtin_shufflevector(s[i], s[i + 4], 0, 1, 2, 3, 8, 9, 10, 11) +
+               __builtin_shufflevector(s[i], s[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+  }
+  for (int i = 0; i < 2; ++i) {
+    const Float8 &a = fours[2 * i], &b = fours[2 * i + 1];
+    twos[i] = __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13) +
+              __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
+  }
+  joined = __builtin_shufflevector(twos[0], twos[1], 0, 2, 8, 10, 4, 6, 12, 14) +
+           __builtin_shufflevector(twos[0], twos[1], 1, 3, 9, 11, 5, 7, 13, 15);
+}
+
+/// z = X W' + b for E rows of x and C rows of w, at most eight products: each value read serves E
+/// or C of them.
 template <int E, int C>
 FLSIM_INLINE void Tile(const float* x, const float* w, const float* b, int64_t f, int64_t k,
                        float* z) {
-  Float8 sums[E][C] = {};
-  float tails[E][C] = {};
+  Float8 sums[8] = {}, tails = {};
   int64_t j = 0;
   for (; j + 8 <= f; j += 8) {
     Float8 rows[C];
@@ -31,29 +48,37 @@ FLSIM_INLINE void Tile(const float* x, const float* w, const float* b, int64_t f
     for (int e = 0; e < E; ++e) {
       Float8 values;
       Load(x + e * f + j, values);
-      for (int c = 0; c < C; ++c) sums[e][c] += values * rows[c];
+      for (int c = 0; c < C; ++c) sums[e * C + c] += values * rows[c];
     }
   }
+  Float8 all, bias = {};
   for (; j < f; ++j) {
-    for (int e = 0; e < E; ++e) {
-      for (int c = 0; c < C; ++c) tails[e][c] += x[e * f + j] * w[c * f + j];
+    Float8 values = {}, row = {};
+    for (int i = 0; i < E * C; ++i) {
+      values[i] = x[i / C * f + j];
+      row[i] = w[i % C * f + j];
     }
+    // A lone weight as a scalar: GCC broadcasts it, but would fill a vector lane by lane.
+    tails += C == 1 ? values * w[j] : values * row;
   }
-  for (int e = 0; e < E; ++e) {
-    for (int c = 0; c < C; ++c) {
-      const Float8& s = sums[e][c];
-      const float sum =
-          ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7])) + tails[e][c];
-      z[e * k + c] = sum + b[c];
-    }
+  Join(sums, all);
+  for (int i = 0; i < E * C; ++i) bias[i] = b[i % C];
+  all += tails;
+  all = C == 1 ? all + b[0] : all + bias;
+  if (C == 1 && k == 1) {
+    std::memcpy(z, &all, E * sizeof(float));
+    return;
   }
+  for (int e = 0; e < E; ++e) std::memcpy(z + e * k, &all[0] + e * C, C * sizeof(float));
 }
 
 /// All rows of x against C rows of w.
 template <int C>
 FLSIM_INLINE void Strip(const float* x, const float* w, const float* b, int64_t n, int64_t f,
                         int64_t k, float* z) {
+  constexpr int kMost = 8 / C;
   int64_t i = 0;
+  for (; i + kMost <= n; i += kMost) Tile<kMost, C>(x + i * f, w, b, f, k, z + i * k);
   for (; i + 2 <= n; i += 2) Tile<2, C>(x + i * f, w, b, f, k, z + i * k);
   if (i < n) Tile<1, C>(x + i * f, w, b, f, k, z + i * k);
 }
@@ -69,35 +94,47 @@ FLSIM_CLONES void Forward(const float* x, const float* w, const float* b, int64_
   if (c < k) Strip<1>(x, w + c * f, b + c, n, f, k, z + c);
 }
 
-/// Columns j .. j + 7 of one row of dw, held in a register over all examples. `d`: their column of
-/// D.
-FLSIM_INLINE void Column8(const float* x, const float* d, int64_t n, int64_t f, int64_t k,
+/// B blocks of eight columns of one row of dw, from j on, held in registers over all examples. `d`:
+/// their column of D. A block that would pass the row's end ends with it and overlaps the one
+/// before.
+template <int B>
+FLSIM_INLINE void Columns(const float* x, const float* d, int64_t n, int64_t f, int64_t k,
                           int64_t j, float* row) {
-  Float8 sum = {};
+  Float8 sums[B] = {};
+  int64_t starts[B];
+  for (int b = 0; b < B; ++b) starts[b] = std::min(j + 8 * b, f - 8);
   int64_t i = 0;
   for (; i + 4 <= n; i += 4) {
-    Float8 x0, x1, x2, x3;
-    Load(x + i * f + j, x0);
-    Load(x + (i + 1) * f + j, x1);
-    Load(x + (i + 2) * f + j, x2);
-    Load(x + (i + 3) * f + j, x3);
-    sum += (d[i * k] * x0 + d[(i + 1) * k] * x1) + (d[(i + 2) * k] * x2 + d[(i + 3) * k] * x3);
+    const float d0 = d[i * k], d1 = d[(i + 1) * k], d2 = d[(i + 2) * k], d3 = d[(i + 3) * k];
+    for (int b = 0; b < B; ++b) {
+      const float* from = x + i * f + starts[b];
+      Float8 x0, x1, x2, x3;
+      Load(from, x0);
+      Load(from + f, x1);
+      Load(from + 2 * f, x2);
+      Load(from + 3 * f, x3);
+      sums[b] += (d0 * x0 + d1 * x1) + (d2 * x2 + d3 * x3);
+    }
   }
   for (; i < n; ++i) {
-    Float8 values;
-    Load(x + i * f + j, values);
-    sum += d[i * k] * values;
+    for (int b = 0; b < B; ++b) {
+      Float8 values;
+      Load(x + i * f + starts[b], values);
+      sums[b] += d[i * k] * values;
+    }
   }
-  std::memcpy(row + j, &sum, sizeof sum);
+  // The last block first: whoever reads the row soon after then finds whole blocks in the store
+  // buffer.
+  for (int b = B - 1; b >= 0; --b) std::memcpy(row + starts[b], &sums[b], sizeof sums[b]);
 }
 
 /// The weights' part of Backward() for a few columns, with the same bits.
 FLSIM_INLINE void BackwardNarrow(const float* x, const float* d, int64_t n, int64_t f, int64_t k,
                                  float* dw) {
   for (int64_t c = 0; c < k; ++c) {
-    for (int64_t j = 0; j + 8 < f; j += 8) Column8(x, d + c, n, f, k, j, dw + c * f);
-    // The last block ends with the row and may overlap the one before.
-    Column8(x, d + c, n, f, k, f - 8, dw + c * f);
+    int64_t j = 0;
+    for (; j + 8 < f; j += 16) Columns<2>(x, d + c, n, f, k, j, dw + c * f);
+    if (j < f) Columns<1>(x, d + c, n, f, k, j, dw + c * f);
   }
 }
 

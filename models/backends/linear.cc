@@ -24,12 +24,16 @@ class LinearReplica : public Replica {
 
   double Gradient(const Batch& batch, Rng&, const FeatureLoss* feature_loss) override {
     FLSIM_CHECK(feature_loss == nullptr);
-    Forward(batch);
-    const double loss = LossGradient(network_, OutputsOf(batch), batch.size(), scores_.data());
-    auto* gradient_data = static_cast<float*>(gradient.unsafeGetTensorImpl()->mutable_data());
-    DenseBackward(batch.input_data(), scores_.data(), batch.size(), features_, outputs_,
-                  gradient_data + weight_offset_, gradient_data + bias_offset_);
-    return loss / static_cast<double>(batch.size());
+    return GradientTo(Data(gradient), batch);
+  }
+
+  // On pointers throughout: a small model's step takes less time than looking into its tensors.
+  double Step(const Batch& batch, Rng&, const SgdStep& step, const at::Tensor& velocity) override {
+    float* g = Data(gradient);
+    const double loss = GradientTo(g, batch);
+    Apply(step, Data(parameters), g, step.momentum == 0 ? nullptr : Data(velocity),
+          network_.parameters.size());
+    return loss;
   }
 
   EvaluationSums Evaluate(const Batch& batch) override {
@@ -38,6 +42,20 @@ class LinearReplica : public Replica {
   }
 
  private:
+  /// As TensorImpl::mutable_data(), without its checks.
+  static float* Data(const at::Tensor& x) {
+    const c10::TensorImpl& tensor = *x.unsafeGetTensorImpl();
+    return static_cast<float*>(tensor.unsafe_storage().mutable_data()) + tensor.storage_offset();
+  }
+
+  double GradientTo(float* g, const Batch& batch) {
+    Forward(batch);
+    const double loss = LossGradient(network_, OutputsOf(batch), batch.size(), scores_.data());
+    DenseBackward(batch.input_data(), scores_.data(), batch.size(), features_, outputs_,
+                  g + weight_offset_, g + bias_offset_);
+    return loss / static_cast<double>(batch.size());
+  }
+
   /// Z goes to scores_.
   void Forward(const Batch& batch) {
     const int64_t n = batch.size();
@@ -45,7 +63,7 @@ class LinearReplica : public Replica {
     if (static_cast<int64_t>(scores_.size()) < n * outputs_) {
       scores_.resize(static_cast<size_t>(n * outputs_));
     }
-    const auto* w = static_cast<const float*>(parameters.unsafeGetTensorImpl()->data());
+    const float* w = Data(parameters);
     DenseForward(batch.input_data(), w + weight_offset_, w + bias_offset_, n, features_, outputs_,
                  scores_.data());
   }
