@@ -1,5 +1,8 @@
 #include "engine/experiment/record.h"
 
+#include <charconv>
+#include <string_view>
+
 #include "engine/experiment/version.h"
 
 namespace flsim {
@@ -12,6 +15,17 @@ void AddMetrics(Json& json, const RoundRecord& record) {
   if (record.test->accuracy) json["test_accuracy"] = *record.test->accuracy;
   if (record.test->mse) json["test_mse"] = *record.test->mse;
   if (record.test->r2) json["test_r2"] = *record.test->r2;
+}
+
+/// As a JSON array. Ten thousand JSON values would take longer than to train as many small clients.
+std::string Text(const std::vector<int64_t>& numbers) {
+  std::string text = "[";
+  char digits[20];
+  for (const int64_t number : numbers) {
+    if (text.size() > 1) text += ',';
+    text.append(digits, std::to_chars(digits, digits + sizeof digits, number).ptr);
+  }
+  return text + "]";
 }
 
 Json ToJson(const Distribution& d) {
@@ -32,10 +46,10 @@ void Summarize(const Aggregate& aggregate, RoundRecord& record) {
   if (record.examples > 0) record.train_loss = loss_sum / static_cast<double>(record.examples);
 }
 
-Json ToJson(const RoundRecord& record) {
+std::string JsonLine(const RoundRecord& record) {
   Json json = {{"round", record.round}};
   if (record.round > 0) {
-    json["cohort"] = record.cohort;
+    json["cohort"] = nullptr;  // holds the place
     json["examples"] = record.examples;
     json["steps"] = record.steps;
   }
@@ -52,7 +66,12 @@ Json ToJson(const RoundRecord& record) {
     json["wall_s"] = record.wall_s;
   }
   if (record.evaluation_s) json["evaluation_s"] = *record.evaluation_s;
-  return json;
+  std::string line = json.dump() + "\n";
+  if (record.round > 0) {
+    constexpr std::string_view kPlace = R"("cohort":null)";
+    line.replace(line.find(kPlace), kPlace.size(), "\"cohort\":" + Text(record.cohort));
+  }
+  return line;
 }
 
 Json MetricsJson(const RoundRecord& record) {

@@ -30,8 +30,8 @@ struct RoundRecord {
 /// Fills in what the cohort's clients did.
 void Summarize(const Aggregate& aggregate, RoundRecord& record);
 
-/// The line of rounds.jsonl.
-Json ToJson(const RoundRecord& record);
+/// The line of rounds.jsonl, its end included.
+std::string JsonLine(const RoundRecord& record);
 
 /// The metrics of a record as summary.json shows them, `round` included.
 Json MetricsJson(const RoundRecord& record);

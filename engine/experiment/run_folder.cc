@@ -167,7 +167,7 @@ void RunFolder::KeepRounds(int64_t rounds_done) {
 }
 
 void RunFolder::Round(const RoundRecord& record) {
-  const std::string line = ToJson(record).dump() + "\n";
+  const std::string line = JsonLine(record);
   if (std::fwrite(line.data(), 1, line.size(), rounds_) != line.size() ||
       std::fflush(rounds_) != 0) {
     throw DataError("can't write " + File("rounds.jsonl") + ": " + std::strerror(errno));

@@ -89,6 +89,15 @@ TEST_CASE("a stream is the same each time and its own") {
   CHECK(firsts.size() == 8);
 }
 
+TEST_CASE("a stream of another round and client is that which its name makes") {
+  Rng used(1, {"shuffle", 9, 9});
+  used.Normal();  // leaves a block and a second normal half used
+  Rng moved = used.At(3, 5), named(1, {"shuffle", 3, 5});
+  CHECK(moved.Normal() == named.Normal());
+  for (int i = 0; i < 9; ++i) CHECK(moved.Bits() == named.Bits());
+  CHECK_THROWS_AS(used.At(uint64_t{1} << 32, 0), InternalError);
+}
+
 TEST_CASE("neighbouring streams are not correlated") {
   // The correlation of two independent streams of n draws is about normal with deviation 1/sqrt(n).
   constexpr int kDraws = 20000;

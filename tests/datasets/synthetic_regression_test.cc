@@ -53,7 +53,9 @@ double Mean(const std::vector<double>& values) {
 }
 
 TEST_CASE("synthetic_regression without noise is its truth, to float rounding", "[synthetic]") {
-  const auto dataset = LoadedDataset(Options({{"bias", 3.5}, {"features", 7}}));
+  const int features = GENERATE(1, 7, 8, 9, 16, 17, 31);  // rows are copied in blocks of 8
+  CAPTURE(features);
+  const auto dataset = LoadedDataset(Options({{"bias", 3.5}, {"features", features}}));
   REQUIRE(dataset->truth() != nullptr);
   CHECK(dataset->truth()->bias == 3.5);
   const Examples all = All(*dataset);
