@@ -61,7 +61,9 @@ class Rng {
     for (int64_t i = n - 1; i > 0;) {
       const int64_t count = i < kAhead ? i : kAhead;
       BelowEach(static_cast<uint64_t>(i) + 1, count, drawn);
-      for (int64_t j = 0; i > count && j < count; ++j) __builtin_prefetch(first + drawn[j], 1);
+      if (i > count) {  // a few elements are in the caches anyway
+        for (int64_t j = 0; j < count; ++j) __builtin_prefetch(first + drawn[j], 1);
+      }
       for (int64_t j = 0; j < count; ++j) std::swap(first[i - j], first[drawn[j]]);
       i -= count;
     }

@@ -41,7 +41,8 @@ void SaveCheckpoint(const std::string& path, const ServerState& state, ClientSto
                     {"examples", progress.examples},
                     {"skipped_rounds", progress.skipped_rounds},
                     {"final", progress.final_metrics},
-                    {"best", progress.best_metrics}};
+                    {"best", progress.best_metrics},
+                    {"diverged", progress.diverged}};
   file.metadata = {{"format", kFormat},
                    {"data", inputs.data},
                    {"cohorts", inputs.cohorts(state.round)},
@@ -91,7 +92,8 @@ Checkpoint LoadCheckpoint(const std::string& path, const Network& network, int64
                            run.at("examples").get<int64_t>(),
                            run.at("skipped_rounds").get<int64_t>(),
                            run.at("final"),
-                           run.at("best")};
+                           run.at("best"),
+                           run.value("diverged", "")};
     if (entry("cohorts") != inputs.cohorts(checkpoint.state.round)) {
       refuse("was made when the file of sampler.path listed other cohorts for the rounds done");
     }

@@ -24,7 +24,7 @@ struct RoundRecord {
   std::string skipped;                   ///< why the round moved nothing, if it didn't
   int64_t bytes_up = 0, bytes_down = 0;  ///< between the cohort and the server
   double wall_s = 0;                     ///< sampling to server update
-  std::optional<double> evaluation_s;
+  std::optional<double> evaluation_s;    ///< for which nothing but the evaluation went on
 };
 
 /// Fills in what the cohort's clients did.
@@ -58,7 +58,7 @@ class RecordSink {
   virtual ~RecordSink() = default;
   virtual void Round(const RoundRecord& record) = 0;
   /// While a round is trained, now and then: how many of its cohort are done. Called by several
-  /// threads at once.
+  /// threads at once; the record of the round before may still be to come, where its test waits.
   virtual void Progress(int64_t round, int64_t clients_done, int64_t cohort) {}
 };
 

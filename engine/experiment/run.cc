@@ -1,6 +1,7 @@
 #include "engine/experiment/run.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 #include <optional>
@@ -56,6 +57,7 @@ class Running {
 
  private:
   void AllRounds() {
+    if (!progress_.diverged.empty()) throw DivergedError(progress_.diverged);
     if (fresh_) StartFresh();
     while (state_.round < experiment_.config().rounds) {
       CheckStop();
@@ -100,34 +102,32 @@ class Running {
     Report(record);
   }
 
-  /// Whether a round's evaluation may be left to the workers that find no more clients in the next
-  /// round. Nothing but the order of work depends on it. A long one does not wait: it can't be
-  /// interrupted any more then.
+  /// Whether a round's test may be left to the workers that find no more clients in the next round.
+  /// Nothing but the order of work depends on it. One that is likely to take longer than a few
+  /// seconds does not wait: then it could not be interrupted.
   bool MayWait(int64_t round) const {
     constexpr double kLongest = 5;
     return round < experiment_.config().rounds &&
            *experiment_.config().evaluation.clients == "none" && evaluator_.TestItems() > 0 &&
-           evaluation_s_ <= kLongest;
+           test_s_ <= kLongest;
   }
 
-  void EvaluatePending() {
+  /// Tests and reports the round that waits for it, with all workers.
+  void FinishPending() {
+    if (!pending_) return;
+    const Stopwatch wall;
     pool_.Run(evaluator_.TestItems(),
               [this](int worker, int64_t item) { evaluator_.TestItem(state_, worker, item); });
+    ReportPending(wall.Seconds());
   }
 
-  /// Its evaluation is done.
-  void ReportPending() {
+  /// Its test is done, for which alone the workers took so many seconds.
+  void ReportPending(double seconds) {
     RoundRecord record = std::move(*pending_);
     pending_.reset();
     record.test = evaluator_.TestResult();
-    TookEvaluation(evaluator_.TestSeconds(), record);
-    Report(record);
-  }
-
-  void FinishPending() {
-    if (!pending_) return;
-    EvaluatePending();
-    ReportPending();
+    TookEvaluation(seconds, record);
+    Report(std::move(record));
   }
 
   void OneRound() {
@@ -148,28 +148,14 @@ class Running {
         recorder_.Client(task, update);
       };
     }
-    hooks.on_progress = [&](int64_t clients_done) {
-      for (RecordSink* sink : sinks_)
-        sink->Progress(round, clients_done, static_cast<int64_t>(record.cohort.size()));
-    };
     store_.Begin(record.cohort);
-    if (pending_) {
-      hooks.beside_items = evaluator_.TestItems();
-      hooks.beside = [this](int worker, int64_t item) {
-        evaluator_.TestItem(state_, worker, item);
-      };
-    }
     Aggregate aggregate;
-    if (!record.cohort.empty()) {
-      aggregate =
-          runner_.Run(state_, FoldOrder(experiment_.partition(), record.cohort), store_, hooks);
-    }
-    if (pending_) {
-      if (record.cohort.empty()) EvaluatePending();
-      const Stopwatch reporting;
-      ReportPending();
-      wall.LeaveOut(evaluator_.TestSeconds() + reporting.Seconds());
-      CheckStop();  // who stops at the sight of a record gets no further round
+    if (record.cohort.empty()) {
+      const Stopwatch test;
+      FinishPending();
+      wall.LeaveOut(test.Seconds());
+    } else {
+      aggregate = Train(record, hooks, wall);
     }
     // What fails from here on leaves the last whole round.
     ServerState before = Clone(state_);
@@ -194,6 +180,36 @@ class Running {
     } else {
       Report(std::move(record));
     }
+  }
+
+  /// The clients' half of a round. Workers that find no more of them do the test that waits.
+  Aggregate Train(const RoundRecord& record, RoundHooks& hooks, Stopwatch& wall) {
+    double trained_s = 0;          // when the last client was done
+    std::vector<double> tested_s;  // when each item of the test was done
+    hooks.on_progress = [&](int64_t clients_done) {
+      const auto clients = static_cast<int64_t>(record.cohort.size());
+      if (clients_done == clients) trained_s = wall.Seconds();
+      for (RecordSink* sink : sinks_) sink->Progress(record.round, clients_done, clients);
+    };
+    if (pending_) {
+      hooks.beside_items = evaluator_.TestItems();
+      tested_s.resize(static_cast<size_t>(hooks.beside_items));
+      hooks.beside = [&](int worker, int64_t item) {
+        evaluator_.TestItem(state_, worker, item);
+        tested_s[static_cast<size_t>(item)] = wall.Seconds();
+      };
+    }
+    Aggregate aggregate =
+        runner_.Run(state_, FoldOrder(experiment_.partition(), record.cohort), store_, hooks);
+    if (pending_) {
+      const Stopwatch reporting;
+      const double last = *std::max_element(tested_s.begin(), tested_s.end());
+      const double alone = std::max(0.0, last - trained_s);
+      ReportPending(alone);
+      wall.LeaveOut(alone + reporting.Seconds());
+      CheckStop();  // who stops at the sight of a record gets no further round
+    }
+    return aggregate;
   }
 
   /// The server's half of a round.
@@ -226,6 +242,8 @@ class Running {
   void Evaluate(RoundRecord& record, const std::vector<int64_t>& cohort) {
     const Stopwatch wall;
     record.test = evaluator_.Test(state_);
+    test_s_ = wall.Seconds();
+    if (record.test && !std::isfinite(record.test->loss)) return;  // for Report() to tell
     const std::string& whose = *experiment_.config().evaluation.clients;
     if (whose == "cohort" && !cohort.empty()) {
       record.clients = evaluator_.Clients(state_, cohort, store_);
@@ -240,17 +258,17 @@ class Running {
   }
 
   void TookEvaluation(double seconds, RoundRecord& record) {
-    record.evaluation_s = evaluation_s_ = seconds;
+    record.evaluation_s = seconds;
     progress_.wall_s += seconds;
   }
 
   void Report(RoundRecord record) {
-    const std::string diverged = DropDivergedTest(record);
+    progress_.diverged = DropDivergedTest(record);
     progress_.Take(record, experiment_.strategy().Needs().personal);
     folder_.Round(record);
     if (record.clients) folder_.WriteClients(*record.clients);
     for (RecordSink* sink : sinks_) sink->Round(record);
-    if (!diverged.empty()) throw DivergedError(diverged);
+    if (!progress_.diverged.empty()) throw DivergedError(progress_.diverged);
   }
 
   /// Much state of clients takes long to write: at most some twentieth of the time.
@@ -282,7 +300,7 @@ class Running {
   ServerState state_;
   RunProgress progress_;
   std::optional<RoundRecord> pending_;  ///< the last round, where its evaluation waits
-  double evaluation_s_ = std::numeric_limits<double>::infinity();  ///< that the last one took
+  double test_s_ = std::numeric_limits<double>::infinity();  ///< that the last one took by itself
   Stopwatch since_checkpoint_;
   double save_s_ = 0;     ///< that the latest checkpoint took
   bool fresh_ = true;     ///< no checkpoint to go on from

@@ -19,8 +19,9 @@ struct RunResult {
 /// Runs a loaded experiment to its end and writes the run folder. `sinks` see every record. When
 /// `stop` becomes true the round in progress is abandoned, a checkpoint is written and the
 /// summary's status is "interrupted"; when training diverges it is "diverged", and the model is
-/// that of the last whole round. Throws DataError when a file can't be written; the last checkpoint
-/// stays.
+/// that of the last whole round, which may be one whose test loss is not finite: such a run stays
+/// "diverged" when it is resumed. Throws DataError when a file can't be written; the last
+/// checkpoint stays.
 RunResult Run(const Experiment& experiment, RunFolder& folder,
               const std::vector<RecordSink*>& sinks, const std::atomic<bool>& stop);
 

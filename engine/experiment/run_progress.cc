@@ -40,6 +40,7 @@ void RunProgress::Take(const RoundRecord& record, bool personal) {
 std::string DropDivergedTest(RoundRecord& record) {
   if (!record.test || std::isfinite(record.test->loss)) return "";
   record.test.reset();
+  record.evaluation_s.reset();
   return "round " + std::to_string(record.round) +
          ": the test loss is not finite; a smaller training.lr or server_optimizer.lr may help";
 }

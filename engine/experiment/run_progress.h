@@ -15,6 +15,7 @@ class Stopwatch {
   double Seconds() const {
     return std::chrono::duration<double>(Clock::now() - start_).count() - left_out_;
   }
+  /// From now on Seconds() is less by so many.
   void LeaveOut(double seconds) { left_out_ += seconds; }
 
  private:
@@ -30,6 +31,7 @@ struct RunProgress {
   int64_t examples = 0;     ///< trained on so far
   int64_t skipped_rounds = 0;
   Json final_metrics, best_metrics;
+  std::string diverged;  ///< why the run can't go on, if so
 
   /// Counts a round that is whole. The best round is that of the best test accuracy (of the lowest
   /// test loss where there is none) or, if `personal`, of the best mean over the clients' own
@@ -37,7 +39,7 @@ struct RunProgress {
   void Take(const RoundRecord& record, bool personal);
 };
 
-/// Drops a test whose loss is not finite, and says so; else returns "". The round itself stands.
+/// Drops a test whose loss is not finite and says so; else returns "". The round itself stands.
 std::string DropDivergedTest(RoundRecord& record);
 
 /// A copy that shares no memory.

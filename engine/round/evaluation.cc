@@ -1,7 +1,6 @@
 #include "engine/round/evaluation.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <numeric>
 
@@ -94,29 +93,20 @@ EvaluationSums Evaluator::Sum(Trainer& trainer, const int64_t* indices, int64_t 
 int64_t Evaluator::TestItems() const { return static_cast<int64_t>(test_.size()); }
 
 void Evaluator::TestItem(const ServerState& state, int worker, int64_t item) {
-  const auto start = std::chrono::steady_clock::now();
   Trainer& trainer = runner_.trainer(worker);
   trainer.Load(state);
   const int64_t first = item * options_.batch_size;
   const auto examples = static_cast<int64_t>(test_indices_.size());
-  TestPiece& piece = test_[static_cast<size_t>(item)];
-  piece.sums = OneBatch(trainer, Split::kTest, test_indices_.data() + first,
-                        std::min(options_.batch_size, examples - first));
-  piece.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double Evaluator::TestSeconds() const {
-  double seconds = 0;
-  for (const TestPiece& piece : test_) seconds += piece.seconds;
-  return seconds / pool_.workers();
+  test_[static_cast<size_t>(item)] = OneBatch(trainer, Split::kTest, test_indices_.data() + first,
+                                              std::min(options_.batch_size, examples - first));
 }
 
 Metrics Evaluator::TestResult() const {
   double loss = 0;
   int64_t correct = 0;
-  for (const TestPiece& piece : test_) {
-    loss += piece.sums.loss;
-    correct += piece.sums.correct;
+  for (const EvaluationSums& sums : test_) {
+    loss += sums.loss;
+    correct += sums.correct;
   }
   Metrics metrics;
   const auto n = static_cast<double>(test_indices_.size());

@@ -60,12 +60,11 @@ class Evaluator {
   /// `setup.stop` becomes true.
   std::optional<Metrics> Test(const ServerState& state);
   /// The same in pieces, which the pool's workers may do beside other work: items 0 .. TestItems()
-  /// - 1, each once and in any order, then TestResult().
+  /// - 1, each once and in any order, then TestResult(). One test at a time; does not heed
+  /// `setup.stop`.
   int64_t TestItems() const;
   void TestItem(const ServerState& state, int worker, int64_t item);
   Metrics TestResult() const;
-  /// Seconds that the last test would have taken had all workers been at it all the time.
-  double TestSeconds() const;
   /// Each of these clients' model (the global one, or its own) on its own examples; absent if none
   /// of them has any held out.
   std::optional<ClientMetrics> Clients(const ServerState& state,
@@ -87,12 +86,8 @@ class Evaluator {
   const EvaluatorOptions options_;
   const bool personal_;  ///< each client has a model of its own
   std::vector<int64_t> test_indices_;
-  struct TestPiece {
-    EvaluationSums sums;
-    double seconds = 0;
-  };
-  std::vector<TestPiece> test_;  ///< by item
-  double test_variation_ = 0;    ///< sum of squared deviations of the test targets from their mean
+  std::vector<EvaluationSums> test_;  ///< by item
+  double test_variation_ = 0;  ///< sum of squared deviations of the test targets from their mean
 };
 
 }  // namespace flsim

@@ -11,17 +11,26 @@
 namespace flsim {
 namespace {
 
-/// Into how many parts a cohort is cut at most, and an epoch of how many examples times parameters
-/// a part is worth at least (linear regression takes 10 to 20 us for it): many enough to keep
-/// workers evenly busy, few enough that handing out and folding parts costs little beside training.
-constexpr int64_t kMaxParts = 256, kMinPartWork = 4096;
+/// Into how many parts a cohort is cut at most, and at least (if it has as many clients): many
+/// enough to keep workers evenly busy.
+constexpr int64_t kMostParts = 256, kFewestParts = 8;
+/// Examples trained on times parameters that a part of the `linear` backend is worth: 10 to 20 us
+/// of linear regression, so that handing out and folding parts costs little beside. Other backends
+/// take longer for a single step.
+constexpr int64_t kPartWork = 4096;
 
 /// Never derived from the number of workers: the parts decide the order of additions.
-int64_t PartsOf(const std::vector<CohortMember>& cohort, int64_t parameters) {
+int64_t PartsOf(const std::vector<CohortMember>& cohort, const TrainingSetup& setup) {
+  const auto clients = static_cast<int64_t>(cohort.size());
+  const int64_t most = std::min(clients, kMostParts);
+  if (setup.backend != "linear") return most;
   int64_t examples = 0;
-  for (const CohortMember& member : cohort) examples += member.examples;
-  const auto most = std::min(static_cast<int64_t>(cohort.size()), kMaxParts);
-  return std::clamp<int64_t>(examples * parameters / kMinPartWork, 1, most);
+  for (const CohortMember& member : cohort) {
+    const TrainingOptions& options = setup.options;
+    examples += options.StepsOf(member.examples) * options.BatchOf(member.examples);
+  }
+  const int64_t worth = examples * setup.network->parameters.size() / kPartWork;
+  return std::clamp(worth, std::min(clients, kFewestParts), most);
 }
 
 /// Where the state keeps the last round's aggregate delta.
@@ -100,7 +109,7 @@ void RoundRunner::ForEachClient(const std::vector<CohortMember>& cohort, TreeFol
                                 const std::function<void(Trainer&, FoldPart&, int64_t)>& work,
                                 const RoundHooks& hooks) {
   const auto clients = static_cast<int64_t>(cohort.size());
-  const int64_t parts = PartsOf(cohort, setup_.network->parameters.size());
+  const int64_t parts = PartsOf(cohort, setup_);
   fold.Start(parts);
   std::atomic<int64_t> done{0};
   pool_.Run(parts + hooks.beside_items, [&](int worker, int64_t part) {

@@ -27,7 +27,8 @@ struct RoundHooks {
   std::function<void(const ClientTask&, const Update&)> on_client;
   /// Hears now and then how many clients are done.
   std::function<void(int64_t clients_done)> on_progress;
-  /// Other work, items 0 .. beside_items - 1, that workers turn to when all clients are handed out.
+  /// Other work, items 0 .. beside_items - 1, each once, that workers turn to when all clients are
+  /// handed out; not all of it is done where a client throws.
   int64_t beside_items = 0;
   std::function<void(int worker, int64_t item)> beside;
 };

@@ -10,7 +10,7 @@
 namespace flsim {
 namespace {
 
-/// How often a thread looks for a change before it goes to sleep: some 20 us. To be woken takes
+/// How often a thread looks for a change before it goes to sleep: 10 to 20 us. To be woken takes
 /// longer than a whole round of the smallest models.
 constexpr int kLooks = 500;
 
@@ -48,7 +48,7 @@ void WorkerPool::JoinAll() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void WorkerPool::Run(int64_t items, const std::function<void(int, int64_t)>& task) {
+void WorkerPool::Run(int64_t items, const Task& task) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     task_ = &task;
@@ -59,7 +59,7 @@ void WorkerPool::Run(int64_t items, const std::function<void(int, int64_t)>& tas
     ++lists_;
   }
   if (items > 1) start_.notify_all();
-  TakeItems(0);
+  TakeItems(0, task);
   SpinUntil([this] { return helpers_ == 0; });
   std::unique_lock<std::mutex> lock(mutex_);
   task_ = nullptr;  // who wakes up late is too late
@@ -67,12 +67,12 @@ void WorkerPool::Run(int64_t items, const std::function<void(int, int64_t)>& tas
   if (error_) std::rethrow_exception(error_);
 }
 
-void WorkerPool::TakeItems(int worker) {
+void WorkerPool::TakeItems(int worker, const Task& task) {
   while (!failed_) {
     const int64_t item = next_++;
     if (item >= items_) return;
     try {
-      (*task_)(worker, item);
+      task(worker, item);
     } catch (...) {
       const std::lock_guard<std::mutex> lock(mutex_);
       if (!error_ || item < error_item_) {
@@ -95,9 +95,10 @@ void WorkerPool::Work(int worker) {
     if (stopping_) return;
     seen = lists_;
     if (task_ == nullptr) continue;
+    const Task& task = *task_;  // lives until the last helper has gone
     ++helpers_;
     lock.unlock();
-    TakeItems(worker);
+    TakeItems(worker, task);
     lock.lock();
     if (--helpers_ == 0) finished_.notify_one();
   }

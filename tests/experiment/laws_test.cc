@@ -45,6 +45,8 @@ TEST_CASE("1, 2 and 7 workers give the same bits with every model") {
 
 TEST_CASE("1, 2 and 7 workers give the same bits for a linear model and a cohort of many parts") {
   const Json json = With(SmallRegression(), {{"dataset.examples", 4000},
+                                             {"dataset.features", 100},  // 60 parts
+                                             {"training.lr", 0.001},
                                              {"partition.clients", 1500},
                                              {"sampler.cohort", 1200},
                                              {"evaluation.clients", "all"}});

@@ -69,26 +69,97 @@ TEST_CASE("a test beside the next round's clients is that of its own round's mod
   }
 }
 
-TEST_CASE("an interrupted run ends with a record of its last round, evaluation and all") {
+/// Asks for a stop while a round is trained.
+class StopWithin : public RecordSink {
+ public:
+  StopWithin(int64_t round, std::atomic<bool>& stop) : round_(round), stop_(stop) {}
+  void Round(const RoundRecord&) override {}
+  void Progress(int64_t round, int64_t, int64_t) override {
+    if (round == round_) stop_ = true;
+  }
+
+ private:
+  int64_t round_;
+  std::atomic<bool>& stop_;
+};
+
+TEST_CASE("a run that is stopped among its clients ends with the test that waited") {
   const TempFolder folder;
-  RunUntil(folder / "run", Stateful(10), 4);
+  const RunResult whole = RunIn(folder / "whole", Stateful(10));
+  for (const int workers : {1, 3}) {
+    CAPTURE(workers);
+    const std::string run = folder / ("run-" + std::to_string(workers));
+    const Json json = With(Stateful(10), {{"runtime.workers", workers}});
+    {
+      Experiment experiment(json, "test.json");
+      RunFolder run_folder(run, ExistingRun::kRefuse, experiment.resolved());
+      experiment.Load();
+      std::atomic<bool> stop{false};
+      StopWithin sink(5, stop);
+      CHECK(Run(experiment, run_folder, {&sink}, stop).state.round == 4);
+    }
+    const auto rounds = RoundsWithoutTimes(run);
+    REQUIRE(rounds.size() == 5);
+    CHECK(rounds.back().contains("test_loss"));
+    const RunResult rest = RunIn(run, json, ExistingRun::kResume);
+    CHECK(SameBits(whole.state.parameters, rest.state.parameters));
+    CHECK(RoundsWithoutTimes(folder / "whole") == RoundsWithoutTimes(run));
+  }
+}
+
+TEST_CASE("a client that diverges takes nothing from the round before") {
+  const TempFolder folder;
+  const RunResult result =
+      RunIn(folder / "run", With(SmallRegression(), {{"rounds", 9}, {"training.lr", 30}}));
+  CHECK(result.summary.status == "diverged");
+  CHECK_THAT(result.summary.reason, Catch::Contains("client"));
   const auto rounds = RoundsWithoutTimes(folder / "run");
-  REQUIRE(rounds.size() == 5);
-  CHECK(rounds.back().at("round") == 4);
+  REQUIRE(static_cast<int64_t>(rounds.size()) == result.state.round + 1);
+  CHECK(result.state.round >= 1);
   CHECK(rounds.back().contains("test_loss"));
 }
 
-TEST_CASE("a finite model whose test loss is not finite ends the run, and its round stands") {
+TEST_CASE("a round without clients and a checkpoint after each round change no record") {
+  const Json json = With(
+      Stateful(6), {{"sampler", {{"name", "uniform"}, {"cohort", 5}}}, {"evaluation.every", 1}});
   const TempFolder folder;
-  const RunResult result =
-      RunIn(folder / "run", With(SmallRegression(), {{"server_optimizer.lr", 1e37}}));
-  CHECK(result.summary.status == "diverged");
-  CHECK_THAT(result.summary.reason, Catch::Contains("round 1: the test loss is not finite"));
-  CHECK(result.state.round == 1);
-  const auto rounds = RoundsWithoutTimes(folder / "run");
-  REQUIRE(rounds.size() == 2);
-  CHECK(rounds.back().contains("train_loss"));
-  CHECK(!rounds.back().contains("test_loss"));
+  RunIn(folder / "plain", json);
+  RunIn(folder / "saved", With(json, {{"output.checkpoint_every_s", 0}}));
+  CHECK(RoundsWithoutTimes(folder / "plain") == RoundsWithoutTimes(folder / "saved"));
+  WriteFileAtomically(folder / "cohorts.json", "[[0, 1], [], [2, 3], []]");
+  const Json gaps =
+      With(Stateful(4), {{"sampler", {{"name", "file"}, {"path", folder / "cohorts.json"}}}});
+  RunIn(folder / "beside", gaps);
+  RunIn(folder / "apart", With(gaps, {{"evaluation.clients", "cohort"}}));
+  const auto beside = RoundsWithoutTimes(folder / "beside"),
+             apart = RoundsWithoutTimes(folder / "apart");
+  REQUIRE(beside.size() == 5);
+  for (size_t i = 0; i < beside.size(); ++i) {
+    CHECK(beside[i].at("round") == static_cast<int64_t>(i));
+    CHECK(beside[i].at("test_loss") == apart[i].at("test_loss"));
+  }
+}
+
+TEST_CASE("a finite model whose test loss is not ends the run for good, and its round stands") {
+  for (const char* clients : {"none", "cohort"}) {
+    for (const int rounds : {1, 3}) {
+      CAPTURE(clients, rounds);
+      const TempFolder folder;
+      const Json json = With(
+          SmallRegression(),
+          {{"server_optimizer.lr", 1e37}, {"rounds", rounds}, {"evaluation.clients", clients}});
+      for (const ExistingRun existing : {ExistingRun::kRefuse, ExistingRun::kResume}) {
+        const RunResult result = RunIn(folder / "run", json, existing);
+        CHECK(result.summary.status == "diverged");
+        CHECK_THAT(result.summary.reason, Catch::Contains("round 1: the test loss is not finite"));
+        CHECK(result.state.round == 1);
+        const auto records = RoundsWithoutTimes(folder / "run");
+        REQUIRE(records.size() == 2);
+        CHECK(records.back().contains("train_loss"));
+        CHECK(!records.back().contains("test_loss"));
+      }
+    }
+  }
 }
 
 TEST_CASE("a run that was killed between a record and its checkpoint has every round once") {

@@ -42,6 +42,15 @@ TEST_CASE("a pool does every item once, on any number of workers") {
   }
 }
 
+TEST_CASE("a pool of more workers than cores gets through many short lists") {
+  WorkerPool pool(8);
+  std::atomic<int64_t> done{0};
+  for (int list = 0; list < 20000; ++list) {
+    pool.Run(4, [&](int, int64_t) { ++done; });
+    REQUIRE(done == 4 * (list + 1));
+  }
+}
+
 TEST_CASE("a pool rethrows what the lowest failed item threw, and works on") {
   WorkerPool pool(4);
   for (int repeat = 0; repeat < 50; ++repeat) {
