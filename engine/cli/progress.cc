@@ -43,6 +43,7 @@ class State {
     if (test_) {
       line += test_->accuracy ? "  test accuracy " + Format("%.2f%%", 100 * *test_->accuracy)
                               : "  test loss " + Format("%.4g", test_->loss);
+      if (test_round_ != round_) line += " (round " + std::to_string(test_round_) + ")";
     }
     if (examples_per_s_ > 0) line += "  " + ShowCount(examples_per_s_) + " examples/s";
     const double left = SecondsLeft();
@@ -61,7 +62,10 @@ class State {
   void Remember(const RoundRecord& record) {
     round_ = record.round;
     if (record.train_loss) train_loss_ = record.train_loss;
-    if (record.test) test_ = record.test;
+    if (record.test) {
+      test_ = record.test;
+      test_round_ = record.round;
+    }
     if (record.wall_s > 0) examples_per_s_ = static_cast<double>(record.examples) / record.wall_s;
   }
 
@@ -72,7 +76,7 @@ class State {
     return elapsed / done * static_cast<double>(rounds_ - round_);
   }
 
-  int64_t rounds_, round_ = 0, first_round_ = -1;
+  int64_t rounds_, round_ = 0, first_round_ = -1, test_round_ = 0;
   std::optional<double> train_loss_;
   std::optional<Metrics> test_;
   double examples_per_s_ = 0;

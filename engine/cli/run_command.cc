@@ -48,6 +48,10 @@ int RunCommand(const RunFlags& flags) {
   console.reset();
 
   const RunSummary& summary = result.summary;
+  if (!quiet && flags.resume && result.first_round == config.rounds) {
+    std::fprintf(stderr, "all %s rounds were done before; nothing was left to do\n",
+                 ShowInteger(config.rounds).c_str());
+  }
   if (!quiet) std::cout << ClosingText(experiment, result, history, folder.path()) << std::flush;
   if (summary.status == "interrupted") {
     const bool kept = std::filesystem::exists(folder.CheckpointFile());

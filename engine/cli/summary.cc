@@ -151,9 +151,9 @@ std::string ClosingText(const Experiment& experiment, const RunResult& result,
   row("skipped", SkippedText(experiment, summary));
   row("time",
       (summary.wall_s < 60 ? Format("%.3g s", summary.wall_s) : ShowDuration(summary.wall_s)) +
-          " for " + ShowInteger(summary.rounds) + " rounds" +
+          " for " + ShowInteger(summary.rounds) + (summary.rounds == 1 ? " round" : " rounds") +
           (summary.train_examples_per_s
-               ? ", " + ShowCount(*summary.train_examples_per_s) + " training examples/s"
+               ? "; training at " + ShowCount(*summary.train_examples_per_s) + " examples/s"
                : ""));
   row("memory", ShowInteger(summary.peak_rss_bytes / 1000000) + " MB at most");
   row("results", folder + " (rounds.jsonl, summary.json, model.safetensors, config.json)");

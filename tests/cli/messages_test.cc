@@ -22,7 +22,7 @@ TEST_CASE("replay shows what a run shows, and needs --force to replace") {
         std::string::npos);
   CHECK(shown.err.find("round 2/2") != std::string::npos);
   CHECK(shown.out.find("  final       test R2 ") != std::string::npos);
-  CHECK(shown.out.find("training examples/s") == std::string::npos);
+  CHECK(shown.out.find("training at") == std::string::npos);
   CHECK(replay({}).exit_code == 2);
   const ProgramResult quiet = replay({"--force", "--progress", "none"});
   CHECK(quiet.exit_code == 0);

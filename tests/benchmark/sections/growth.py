@@ -68,6 +68,7 @@ def experiments(part):
 
 
 def measure(part, bench):
+    install("plot")
     points = []
     for size, config in list(experiments(part).items())[:2 if bench.quick else None]:
         if bench.quick:
@@ -105,9 +106,8 @@ def body(results):
 
 
 def draw(results):
-    if not is_whole(results):
-        return
-    install("plot")
+    if not is_whole(results) or not python_of("plot").exists():
+        return  # the figure of the last measurement stays
     panels = [{"label": AXES[part], "points": results[part]["points"]} for part in PARTS]
     drawn = subprocess.run([str(python_of("plot")), str(HERE / "growth_plot.py"), str(PLOT)],
                            input=json.dumps(panels), text=True, capture_output=True, check=False)

@@ -11,7 +11,11 @@ ABOUT = """\
 Steps of SGD with momentum 0.9 in float32 (gather and normalise a batch of CIFAR-10, gradient,
 step), fresh examples at each step, no federation around them. Programs take turns in one process,
 and a ratio is that of two neighbouring turns: median and range over all turns. LibTorch has an
-allocator that keeps its pages from step to step, and so has every program here."""
+allocator that keeps its pages from step to step, and so has every program here.
+
+`prototype`: a throw-away program, not part of flsim, that trains these networks with kernels written
+by hand for AVX-512, every shape fixed at compile time; it stands for what a core can do. `--against`
+names the command of any such program (tests/benchmark/README.md)."""
 TARGETS = ["//tests/benchmark:step_benchmark"]
 TURN_S, TURNS = 0.5, 10  # of each program, for each repeat
 AGAINST_BAR = 0.85  # of a program named by --against
