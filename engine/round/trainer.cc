@@ -106,10 +106,9 @@ void Trainer::Load(const ServerState& server) {
 }
 
 void Trainer::LoadModel(const ClientTask& task) {
-  Copy(replica_->parameters, task.server.parameters);
-  if (replica_->buffers.numel() == 0) return;
-  const bool own = setup_.local_buffers && !task.first_time;
-  Copy(replica_->buffers, own ? task.state.back() : task.server.buffers);
+  Load(task.server);
+  const bool own_buffers = setup_.local_buffers && !task.first_time;
+  if (own_buffers) Copy(replica_->buffers, task.state.back());
 }
 
 Update Trainer::Train(ClientTask& task, const std::function<void(ClientTask&)>& train) {
