@@ -11,10 +11,12 @@ namespace {
 
 constexpr int kSide = 32, kPlane = kSide * kSide, kChannels = 3, kPadding = 4;
 
-/// Where a 32x32 window lies in the picture padded by 4 on each side, and whether it is mirrored.
+/// Where a 32x32 window lies in the picture padded by 4 on each side, whether it is mirrored, and
+/// whether the padding mirrors the picture (without its outermost pixels) or is 0.
 struct Window {
   int top = kPadding, left = kPadding;
   bool flip = false;
+  bool reflect = false;
 };
 
 /// out[c][y][x] = scale[c] * pixel + shift[c].
@@ -26,25 +28,33 @@ __attribute__((target_clones("avx2", "default"))) void Normalize(const uint8_t* 
   }
 }
 
-/// The same for a window of the picture, and 0 where it shows the padding.
+/// The same for a window of the picture and its padding.
 __attribute__((target_clones("avx2", "default"))) void NormalizeWindow(const uint8_t* image,
                                                                        const float* scale,
                                                                        const float* shift,
                                                                        Window window, float* out) {
-  // Rows with their padding, and scale and shift of every column, 0 on the padding: so every loop
-  // has 32 steps and no condition.
+  // Rows with their padding, and scale and shift of every column, 0 where the padding is: so every
+  // loop has 32 steps and no condition.
   uint8_t padded[kSide][kSide + 2 * kPadding] = {};
   float a[kSide], b[kSide];
   for (int c = 0; c < kChannels; ++c, image += kPlane) {
-    for (int y = 0; y < kSide; ++y) std::memcpy(padded[y] + kPadding, image + y * kSide, kSide);
+    for (int y = 0; y < kSide; ++y) {
+      uint8_t* row = padded[y] + kPadding;
+      std::memcpy(row, image + y * kSide, kSide);
+      for (int k = 1; window.reflect && k <= kPadding; ++k) {
+        row[-k] = row[k];
+        row[kSide - 1 + k] = row[kSide - 1 - k];
+      }
+    }
     for (int x = 0; x < kSide; ++x) {
       const int from = window.left + (window.flip ? kSide - 1 - x : x) - kPadding;
-      const bool inside = from >= 0 && from < kSide;
+      const bool inside = window.reflect || (from >= 0 && from < kSide);
       a[x] = inside ? scale[c] : 0;
       b[x] = inside ? shift[c] : 0;
     }
     for (int y = 0; y < kSide; ++y, out += kSide) {
-      const int from = window.top + y - kPadding;
+      int from = window.top + y - kPadding;
+      if (window.reflect) from = kSide - 1 - std::abs(kSide - 1 - std::abs(from));
       if (from < 0 || from >= kSide) {
         std::fill(out, out + kSide, 0.0f);
         continue;
@@ -85,6 +95,7 @@ class Cifar10 : public Dataset {
     std::string path;
     Normalization normalize;
     std::vector<std::string> augment;
+    std::string crop_padding = "constant";
     template <class V>
     void Visit(V& v) {
       v(path, "path",
@@ -92,9 +103,14 @@ class Cifar10 : public Dataset {
         "$FLSIM_DATA/cifar-10-batches-bin or $FLSIM_DATA, else data/cifar-10-batches-bin.");
       v(normalize, "normalize", "Per-channel mean and standard deviation of the pixels.");
       v(augment, "augment",
-        "Random changes to training pictures: crop (4 pixels of padding in the mean colour, which "
-        "is 0 after normalisation, then a 32x32 window), flip (left to right, every second one).",
+        "Random changes to training pictures: crop (4 pixels of padding on each side, then a 32x32 "
+        "window), flip (left to right, every second one).",
         OneOf({"crop", "flip"}));
+      v(crop_padding, "crop_padding",
+        "What crop pads with: constant (the mean colour, which is 0 after normalisation) or "
+        "reflect "
+        "(the picture's own pixels mirrored at its border).",
+        OneOf({"constant", "reflect"}));
     }
     void Check(Problems& problems, const std::string& at) {
       for (size_t i = 1; i < augment.size(); ++i) {
@@ -114,6 +130,7 @@ class Cifar10 : public Dataset {
       shift_[c] = static_cast<float>(-options.normalize.mean[c] / options.normalize.std[c]);
     }
     for (const std::string& name : options.augment) (name == "crop" ? crop_ : flip_) = true;
+    reflect_ = options.crop_padding == "reflect";
   }
 
   const DatasetFacts& facts() const override { return facts_; }
@@ -145,6 +162,7 @@ class Cifar10 : public Dataset {
         continue;
       }
       Window window;
+      window.reflect = reflect_;
       if (crop_) {
         window.top = static_cast<int>(augment->Below(2 * kPadding + 1));
         window.left = static_cast<int>(augment->Below(2 * kPadding + 1));
@@ -176,7 +194,7 @@ class Cifar10 : public Dataset {
   Options options_;
   DatasetFacts facts_;
   float scale_[kChannels], shift_[kChannels];
-  bool crop_ = false, flip_ = false;
+  bool crop_ = false, flip_ = false, reflect_ = false;
   Cifar10Files files_;
   std::vector<uint8_t> train_labels_, test_labels_;
 };

@@ -29,13 +29,17 @@ Picture Mirrored(const Picture& picture) {
   return mirrored;
 }
 
-/// The 32x32 window at (top, left) of the picture inside a frame of 4 zeros.
-Picture WindowOf(const Picture& picture, int top, int left) {
+/// Where PyTorch's padding mode "reflect" finds pixel i of 32: -1 is 1, 32 is 30.
+int Reflected(int i) { return i < 0 ? -i : i > 31 ? 62 - i : i; }
+
+/// The 32x32 window at (top, left) of the picture inside a frame of 4 zeros, or of its reflection.
+Picture WindowOf(const Picture& picture, int top, int left, bool reflect) {
   Picture window(3072, 0.0f);
   for (int c = 0; c < 3; ++c) {
     for (int y = 0; y < 32; ++y) {
       for (int x = 0; x < 32; ++x) {
-        const int from_y = y + top - 4, from_x = x + left - 4;
+        int from_y = y + top - 4, from_x = x + left - 4;
+        if (reflect) from_y = Reflected(from_y), from_x = Reflected(from_x);
         if (from_y < 0 || from_y > 31 || from_x < 0 || from_x > 31) continue;
         window[static_cast<size_t>((c * 32 + y) * 32 + x)] =
             picture[static_cast<size_t>((c * 32 + from_y) * 32 + from_x)];
@@ -138,17 +142,18 @@ TEST_CASE("cifar10 flips every second picture, and flipping twice gives it back"
   CHECK(flipped < 600);
 }
 
-TEST_CASE("cifar10 crops windows of the picture padded by zeros, all 81 of them", "[cifar10]") {
-  const bool flip = GENERATE(false, true);
+TEST_CASE("cifar10 crops windows of the padded picture, all 81 of them", "[cifar10]") {
+  const bool flip = GENERATE(false, true), reflect = GENERATE(false, true);
   const TempFolder folder;
   WriteTinyCifar(folder.path(), 1);
   Json options = Options(folder);
   options["augment"] = flip ? Json{"crop", "flip"} : Json{"crop"};
+  if (reflect) options["crop_padding"] = "reflect";
   const auto dataset = LoadedDataset(options);
   const Picture original = Pictures(*dataset, Split::kTrain, {2}, nullptr)[0];
   std::vector<Picture> windows;
   for (int window = 0; window < 81; ++window)
-    windows.push_back(WindowOf(original, window / 9, window % 9));
+    windows.push_back(WindowOf(original, window / 9, window % 9, reflect));
   const auto number = [&](const Picture& picture) {
     return std::find(windows.begin(), windows.end(), picture) - windows.begin();
   };

@@ -17,14 +17,16 @@ Their figures for the same cell differ by up to 5.7 points, more than strategies
 other within one source, so a single figure proves nothing. Ours is held against a band instead:
 for each partition from the lowest to the highest of all published figures, plus and minus their
 standard deviations. Read from their code and followed here: pixels in [0, 1] that are not
-normalised, at least 10 examples for each client, mu 0.01. Not the same: they pad crops by
-reflection where we pad with black, and their Dirichlet split gives no more to a client that has
-its equal share already."""
+normalised, crops padded by reflection, at least 10 examples for each client. FedProx's mu is tuned
+in both sources (from 0.001, 0.01, 0.1, 1 in (a); 0.001 was best in (b)), and is 0.001 here. With
+the default of (a)'s configuration, 0.01, it comes out lower than the tuned figure: iid, seed 1,
+black padding 68.95%, reflection 69.07%. Not the same: their Dirichlet split gives no more to
+a client that has its equal share already."""
 TARGETS = []
 
 CONFIG = {
     "name": "accuracy_study", "rounds": 50,
-    "dataset": {"name": "cifar10", "augment": ["crop", "flip"],
+    "dataset": {"name": "cifar10", "augment": ["crop", "flip"], "crop_padding": "reflect",
                 "normalize": {"mean": [0, 0, 0], "std": [1, 1, 1]}},
     "model": "lenet", "sampler": {"name": "uniform", "cohort": 10},
     "training": {"epochs": 10, "batch_size": 64, "lr": 0.01, "momentum": 0.9,
@@ -35,7 +37,7 @@ PARTITIONS = {
     "dirichlet": {"name": "dirichlet", "clients": 10, "alpha": 0.5, "min_examples": 10},
 }
 STRATEGIES = {"fedavg": "fedavg", "scaffold": "scaffold",
-              "fedprox": {"name": "fedprox", "mu": 0.01}, "fednova": "fednova"}
+              "fedprox": {"name": "fedprox", "mu": 0.001}, "fednova": "fednova"}
 PARTS = [f"{partition}-{strategy}" for partition in PARTITIONS for strategy in STRATEGIES]
 
 # Percent; (mean, standard deviation or 0) of source (a), then of (b).
