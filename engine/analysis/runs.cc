@@ -1,0 +1,235 @@
+#include "engine/analysis/runs.h"
+
+#include <glob.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "engine/core/error.h"
+#include "engine/core/files.h"
+
+namespace flsim {
+namespace fs = std::filesystem;
+namespace {
+
+bool Exists(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+bool IsRunFolder(const fs::path& folder) {
+  return Exists(folder / "config.json") && Exists(folder / "rounds.jsonl");
+}
+
+/// A JSON object that a program wrote; `where` is the file, and line, for the error.
+Json ParsedObject(const std::string& text, const std::string& where) {
+  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) throw DataError(where + " is not a JSON object; the file is damaged");
+  return json;
+}
+
+std::vector<Json> ReadRounds(const std::string& file) {
+  const std::string text = ReadFile(file);
+  std::vector<Json> rounds;
+  size_t begin = 0;
+  for (size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    const std::string where = file + ", line " + std::to_string(rounds.size() + 1) + ",";
+    Json round = ParsedObject(text.substr(begin, end - begin), where);
+    const auto number = round.find("round");
+    if (number == round.end() || !number->is_number_integer())
+      throw DataError(where + " has no round; the file is damaged");
+    rounds.push_back(std::move(round));
+  }
+  return rounds;
+}
+
+/// The run folders at a path: itself, or the trials of a sweep that have begun, in their order.
+std::vector<std::string> RunFoldersAt(const std::string& path) {
+  if (IsRunFolder(path)) return {path};
+  std::vector<std::string> trials;
+  if (Exists(fs::path(path) / "sweep.json")) {
+    for (const auto& entry : fs::directory_iterator(path)) {
+      if (entry.is_directory() && IsRunFolder(entry.path()))
+        trials.push_back(entry.path().string());
+    }
+    std::sort(trials.begin(), trials.end());
+  }
+  return trials;
+}
+
+std::vector<std::string> Matches(const std::string& pattern) {
+  glob_t found = {};
+  std::vector<std::string> paths;
+  if (glob(pattern.c_str(), 0, nullptr, &found) == 0)
+    paths.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+  globfree(&found);
+  return paths;
+}
+
+void AddSettings(const Json& value, const std::string& path,
+                 std::vector<std::pair<std::string, Json>>& out) {
+  if (value.is_object() && !value.empty()) {
+    for (const auto& item : value.items())
+      AddSettings(item.value(), JoinPath(path, item.key()), out);
+  } else if (value.is_array() && !value.empty() && value[0].is_object()) {
+    for (size_t i = 0; i < value.size(); ++i)
+      AddSettings(value[i], path + "[" + std::to_string(i) + "]", out);
+  } else {
+    out.emplace_back(path, value);
+  }
+}
+
+/// "strategy=fedprox" for strategy.name, "training.lr=0.1" for others.
+std::string ShowSetting(std::string key, const Json& value) {
+  const std::string suffix = ".name";
+  if (key.size() > suffix.size() &&
+      key.compare(key.size() - suffix.size(), suffix.size(), suffix) == 0)
+    key.resize(key.size() - suffix.size());
+  return key + "=" + (value.is_string() ? value.get<std::string>() : value.dump());
+}
+
+std::string Label(const std::map<std::string, Json>& settings,
+                  const std::vector<std::string>& keys) {
+  std::string label;
+  for (const std::string& key : keys) {
+    const auto found = settings.find(key);
+    if (found == settings.end()) continue;
+    label += (label.empty() ? "" : ", ") + ShowSetting(key, found->second);
+  }
+  return label;
+}
+
+}  // namespace
+
+std::string RecordedRun::status() const {
+  return summary.is_object() ? summary.value("status", "unfinished") : "unfinished";
+}
+
+uint64_t RecordedRun::seed() const { return config.value("seed", uint64_t{0}); }
+
+RecordedRun ReadRun(const std::string& folder) {
+  const fs::path path(folder);
+  if (!IsRunFolder(path))
+    throw DataError(folder + " is not a run folder (it has no config.json and rounds.jsonl)");
+  RecordedRun run;
+  run.folder = folder;
+  const auto object = [&](const char* name) {
+    const std::string file = (path / name).string();
+    return ParsedObject(ReadFile(file), file);
+  };
+  run.config = object("config.json");
+  if (Exists(path / "summary.json")) run.summary = object("summary.json");
+  run.rounds = ReadRounds((path / "rounds.jsonl").string());
+  return run;
+}
+
+std::vector<RecordedRun> ReadRuns(const std::vector<std::string>& arguments) {
+  std::vector<RecordedRun> runs;
+  std::set<std::string> seen;
+  for (const std::string& argument : arguments) {
+    std::vector<std::string> folders = RunFoldersAt(argument);
+    if (folders.empty() && !Exists(argument)) {
+      for (const std::string& match : Matches(argument)) {
+        for (std::string& folder : RunFoldersAt(match)) folders.push_back(std::move(folder));
+      }
+    }
+    if (folders.empty())
+      throw DataError(argument +
+                      " names no run: it should be a run folder, a sweep's folder with trials, or "
+                      "a glob of such");
+    for (const std::string& folder : folders) {
+      if (seen.insert(fs::weakly_canonical(folder).string()).second)
+        runs.push_back(ReadRun(folder));
+    }
+  }
+  return runs;
+}
+
+std::vector<std::pair<int64_t, double>> Series(const RecordedRun& run, const std::string& metric) {
+  std::vector<std::pair<int64_t, double>> series;
+  for (const Json& round : run.rounds) {
+    const Json* value = &round;
+    std::istringstream keys(metric);
+    for (std::string key; value != nullptr && std::getline(keys, key, '.');) {
+      const auto found = value->is_object() ? value->find(key) : value->end();
+      value = value->is_object() && found != value->end() ? &*found : nullptr;
+    }
+    if (value != nullptr && value->is_number())
+      series.emplace_back(round.at("round").get<int64_t>(), value->get<double>());
+  }
+  return series;
+}
+
+std::string MainMetric(const std::vector<RecordedRun>& runs) {
+  for (const char* metric : {"test_accuracy", "test_loss"}) {
+    const auto has = [&](const RecordedRun& run) { return !Series(run, metric).empty(); };
+    if (std::any_of(runs.begin(), runs.end(), has)) return metric;
+  }
+  return "train_loss";
+}
+
+bool HigherIsBetter(const std::string& metric) {
+  return metric.find("accuracy") != std::string::npos || metric == "test_r2";
+}
+
+std::vector<std::pair<std::string, Json>> Settings(const Json& config) {
+  std::vector<std::pair<std::string, Json>> settings;
+  for (const auto& item : config.items()) {
+    const std::string& key = item.key();
+    if (key == "seed" || key == "name" || key == "output" || key == "runtime") continue;
+    AddSettings(item.value(), key, settings);
+  }
+  return settings;
+}
+
+std::vector<RunGroup> GroupRuns(const std::vector<RecordedRun>& runs) {
+  std::vector<RunGroup> groups;
+  std::vector<std::map<std::string, Json>> settings;  // of each group
+  std::vector<std::string> keys;                      // of all, in order of appearance
+  for (const RecordedRun& run : runs) {
+    const auto all = Settings(run.config);
+    const std::map<std::string, Json> mine(all.begin(), all.end());
+    const auto found = std::find(settings.begin(), settings.end(), mine);
+    if (found != settings.end()) {
+      groups[static_cast<size_t>(found - settings.begin())].runs.push_back(&run);
+      continue;
+    }
+    for (const auto& setting : all) {
+      if (std::find(keys.begin(), keys.end(), setting.first) == keys.end())
+        keys.push_back(setting.first);
+    }
+    settings.push_back(mine);
+    groups.push_back({"", {&run}});
+  }
+  // What a label says: values that differ between the configs that have them; and, where that
+  // leaves two configs alike, also those that only one of them has.
+  std::vector<std::string> differing, partial;
+  for (const std::string& key : keys) {
+    std::set<std::string> values;
+    size_t having = 0;
+    for (const auto& each : settings) {
+      const auto found = each.find(key);
+      if (found == each.end()) continue;
+      values.insert(found->second.dump());
+      ++having;
+    }
+    if (values.size() > 1) differing.push_back(key);
+    if (values.size() > 1 || having < settings.size()) partial.push_back(key);
+  }
+  std::map<std::string, int> uses;
+  for (const auto& each : settings) ++uses[Label(each, differing)];
+  for (size_t i = 0; i < groups.size(); ++i) {
+    std::string label = Label(settings[i], differing);
+    if (uses[label] > 1) label = Label(settings[i], partial);
+    groups[i].label = groups.size() == 1 ? "all" : label;
+    std::stable_sort(
+        groups[i].runs.begin(), groups[i].runs.end(),
+        [](const RecordedRun* a, const RecordedRun* b) { return a->seed() < b->seed(); });
+  }
+  return groups;
+}
+
+}  // namespace flsim
