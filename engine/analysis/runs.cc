@@ -171,10 +171,6 @@ std::string MainMetric(const std::vector<RecordedRun>& runs) {
   return "train_loss";
 }
 
-bool HigherIsBetter(const std::string& metric) {
-  return metric.find("accuracy") != std::string::npos || metric == "test_r2";
-}
-
 std::vector<std::pair<std::string, Json>> Settings(const Json& config) {
   std::vector<std::pair<std::string, Json>> settings;
   for (const auto& item : config.items()) {

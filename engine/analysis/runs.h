@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/core/json.h"
+#include "engine/experiment/record.h"
 
 namespace flsim {
 
@@ -38,8 +38,6 @@ std::vector<std::pair<int64_t, double>> Series(const RecordedRun& run, const std
 /// Where a run's metrics are compared by default: "test_accuracy", else "test_loss", else
 /// "train_loss".
 std::string MainMetric(const std::vector<RecordedRun>& runs);
-/// Whether more of it is better, which holds for accuracies and r2.
-bool HigherIsBetter(const std::string& metric);
 
 /// Runs of one config that differ in their seeds alone.
 struct RunGroup {

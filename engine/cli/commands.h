@@ -1,6 +1,7 @@
 // The commands of the program. Each returns its exit code or throws one of engine/core/error.h.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,14 @@ struct ReplayFlags {
   std::string updates;
 };
 
+struct SweepFlags {
+  ConfigFlags config;
+  OutputFlags output;
+  std::string shard;  ///< "3/16"; empty: the whole sweep
+  int64_t parallel = 0;
+  bool dry_run = false, collect = false;
+};
+
 int RunCommand(const RunFlags& flags);
 
 /// Reports every problem of a config without reading data; prints what it would run, or with
@@ -42,6 +51,9 @@ int PartitionCommand(const ConfigFlags& flags, const std::string& out);
 
 /// Replays recorded updates under the config's strategy; see engine/experiment/replay.h.
 int ReplayCommand(const ReplayFlags& flags);
+
+/// Runs the trials of a sweep file; see engine/sweep/sweep_file.h.
+int SweepCommand(const SweepFlags& flags);
 
 int ListCommand(const std::string& kind);
 int DescribeCommand(const std::string& kind, const std::string& name);
