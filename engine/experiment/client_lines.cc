@@ -7,7 +7,7 @@
 namespace flsim {
 namespace {
 
-constexpr int64_t kMostLines = 500000;
+constexpr int64_t kMostLines = 100000;
 constexpr int64_t kMostNumbers = 1000000;
 
 int64_t LargestCohort(const Experiment& experiment) {

@@ -89,7 +89,7 @@ struct OutputOptions {
       AtLeast(0));
     v(clients, "clients",
       "Whether clients.csv gets a line for each client of each round (who took part, or was "
-      "evaluated): auto, all or none. auto: if at most 500,000 lines are to be expected, with the "
+      "evaluated): auto, all or none. auto: if at most 100,000 lines are to be expected, with the "
       "cosine to the aggregate where a cohort's updates together are at most 1,000,000 numbers.",
       OneOf({"auto", "all", "none"}));
   }
