@@ -51,6 +51,22 @@ void AddOutputFlags(CLI::App* command, OutputFlags& flags) {
   command->add_flag("--force", flags.force, "Replaces the run in the folder");
 }
 
+void AddReportFlags(CLI::App* command, ReportFlags& flags) {
+  command
+      ->add_option("RUN", flags.runs,
+                   "Run folders, folders of a sweep, or globs of such; runs may be going on")
+      ->required();
+  command->add_option("--out", flags.out,
+                      "The HTML file; by default report.html, in the folder if one is named");
+  command->add_option("--figure", flags.figure,
+                      "SVG file of the metric by round; alone, no page is written");
+  command->add_option("--metric", flags.metric,
+                      "The metric of the figure, and the page's first, such as test_loss or "
+                      "client_accuracy.p5; by default test_accuracy, else test_loss");
+  command->add_flag("--watch", flags.watch,
+                    "Writes again whenever the runs have changed, until all have ended or Ctrl-C");
+}
+
 int Main(int argc, char** argv) {
   CLI::App app(
       "Federated-learning simulation in one process.\n"
@@ -73,7 +89,7 @@ int Main(int argc, char** argv) {
   ReplayFlags replayed;
   ConfigFlags config;
   bool resolved = false, markdown = false;
-  std::string out, kind, name;
+  std::string out, html, kind, name;
   auto* validate =
       app.add_subcommand("validate", "Reports every problem of a config; reads no data");
   AddConfigFlags(validate, config, /*required=*/true);
@@ -83,6 +99,7 @@ int Main(int argc, char** argv) {
   AddConfigFlags(partition, config, /*required=*/true);
   partition->add_option("--out", out,
                         "Safetensors file to write, for partition {\"name\": \"file\"}");
+  partition->add_option("--html", html, "Page to write, with the heat map and the measures");
   auto* replay = app.add_subcommand("replay",
                                     "Applies the server's side of the config (strategy, "
                                     "aggregator, server optimizer) to recorded "
@@ -95,6 +112,9 @@ int Main(int argc, char** argv) {
                    "Run folder to write, with global-0000.safetensors, ...")
       ->required();
   AddOutputFlags(replay, replayed.output);
+  ReportFlags reported;
+  auto* report = app.add_subcommand("report", "Writes a page about runs, and figures for papers");
+  AddReportFlags(report, reported);
   auto* list = app.add_subcommand("list", "Lists the components");
   list->add_option("kind", kind, "strategy, dataset, model, ...");
   auto* describe = app.add_subcommand("describe", "Tells what a component is and its options");
@@ -110,8 +130,9 @@ int Main(int argc, char** argv) {
     return Fail(kUserError, std::string(error.what()) + " (flsim --help shows what there is)");
   }
   if (*validate) return ValidateCommand(config, resolved);
-  if (*partition) return PartitionCommand(config, out);
+  if (*partition) return PartitionCommand(config, out, html);
   if (*replay) return ReplayCommand(replayed);
+  if (*report) return ReportCommand(reported);
   if (*list) return ListCommand(kind);
   if (*describe) return DescribeCommand(kind, name);
   if (*schema) return SchemaCommand(markdown);
