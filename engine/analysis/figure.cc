@@ -14,7 +14,7 @@ namespace {
 
 // In points. A column of most journals is 240 to 250 of them wide; text stays readable there.
 constexpr double kWidth = 360, kPlotHeight = 210;
-constexpr double kLeft = 52, kRight = 12, kTop = 10, kBottom = 36;
+constexpr double kLeft = 52, kRight = 20, kTop = 10, kBottom = 36;
 constexpr double kFont = 10, kLegendLine = 15, kSwatch = 24;
 constexpr size_t kMostPoints = 1000;
 
@@ -49,24 +49,50 @@ double TextWidth(const std::string& text) {
   return 0.55 * kFont * static_cast<double>(text.size());
 }
 
-struct Range {
-  double low = 0, high = 1;
+/// The values' axis.
+struct Axis {
+  double low = 0, high = 1;  ///< where it is logarithmic: their logarithms to base 10
+  bool logarithmic = false;
+
+  double Share(double value) const {
+    return ((logarithmic ? std::log10(value) : value) - low) / (high - low);
+  }
 };
 
-/// Of all bands, with a margin.
-Range ValueRange(const std::vector<GroupCurve>& curves) {
-  bool any = false;
-  Range range;
+/// From the lowest to the highest of all bands, with a margin.
+Axis AxisOf(const std::vector<GroupCurve>& curves, const std::string& metric) {
+  std::vector<double> ends;
   for (const GroupCurve& curve : curves) {
-    for (size_t i = 0; i < curve.rounds.size(); ++i) {
-      if (!any) range = {curve.min[i], curve.max[i]};
-      range = {std::min(range.low, curve.min[i]), std::max(range.high, curve.max[i])};
-      any = true;
+    ends.insert(ends.end(), curve.min.begin(), curve.min.end());
+    ends.insert(ends.end(), curve.max.begin(), curve.max.end());
+  }
+  Axis axis;
+  if (!ends.empty()) {
+    axis.low = *std::min_element(ends.begin(), ends.end());
+    axis.high = *std::max_element(ends.begin(), ends.end());
+  }
+  if (axis.low > 0 && axis.high > 50 * axis.low && !HigherIsBetter(metric))
+    axis = {std::log10(axis.low), std::log10(axis.high), true};
+  double margin = 0.05 * (axis.high - axis.low);
+  if (margin == 0) margin = std::max(std::abs(axis.low) * 0.05, 1e-12);
+  axis.low -= margin;
+  axis.high += margin;
+  return axis;
+}
+
+/// Where an axis has ticks: a logarithmic one at powers of ten and, if it is short, between them.
+std::vector<double> AxisTicks(const Axis& axis) {
+  if (!axis.logarithmic) return Ticks(axis.low, axis.high, 6);
+  std::vector<double> ticks;
+  const bool is_short = axis.high - axis.low < 2.5;
+  for (double power = std::floor(axis.low); power <= axis.high; ++power) {
+    for (const double factor : {1.0, 2.0, 5.0}) {
+      const double at = power + std::log10(factor);
+      if ((is_short || factor == 1) && at >= axis.low && at <= axis.high)
+        ticks.push_back(factor * std::pow(10, power));
     }
   }
-  double margin = 0.05 * (range.high - range.low);
-  if (margin == 0) margin = std::max(std::abs(range.low) * 0.05, 1e-12);
-  return {range.low - margin, range.high + margin};
+  return ticks;
 }
 
 class Figure {
@@ -79,7 +105,7 @@ class Figure {
         last_round_ = std::max(last_round_, curves_.back().rounds.back());
       has_bands_ = has_bands_ || group.runs.size() > 1;
     }
-    values_ = ValueRange(curves_);
+    values_ = AxisOf(curves_, metric);
   }
 
   std::string Svg() {
@@ -107,9 +133,7 @@ class Figure {
     const double span = static_cast<double>(std::max<int64_t>(1, last_round_));
     return kLeft + round / span * (kWidth - kLeft - kRight);
   }
-  double Y(double value) const {
-    return kTop + (values_.high - value) / (values_.high - values_.low) * kPlotHeight;
-  }
+  double Y(double value) const { return kTop + (1 - values_.Share(value)) * kPlotHeight; }
   std::string Point(int64_t round, double value) const {
     return Coordinate(X(static_cast<double>(round))) + "," + Coordinate(Y(value));
   }
@@ -126,7 +150,7 @@ class Figure {
 
   void Axes() {
     const double bottom = kTop + kPlotHeight, right = kWidth - kRight;
-    for (const double tick : Ticks(values_.low, values_.high, 6)) {
+    for (const double tick : AxisTicks(values_)) {
       Segment(kLeft, Y(tick), right, Y(tick), "stroke=\"#dddddd\" stroke-width=\"0.5\"");
       Text(kLeft - 5, Y(tick) + 0.35 * kFont, "end", TickText(tick));
     }
@@ -216,7 +240,7 @@ class Figure {
   std::vector<GroupCurve> curves_;
   int64_t last_round_ = 0;
   bool has_bands_ = false;
-  Range values_;
+  Axis values_;
   size_t legend_columns_ = 1;
   double legend_height_ = 0;
   std::string out_;

@@ -48,13 +48,25 @@ TEST_CASE("a figure has a line for each group, a band where there are several ru
 TEST_CASE("a figure's points lie where its axes put them") {
   const TempFolder folder;
   // Values from 0 to 1 with a margin of 0.05 on a plot 210 high that begins at 10, and rounds
-  // 0 to 2 from 52 to 348.
+  // 0 to 2 from 52 to 340.
   WriteRun(folder, "a", {"fedavg", 1, {0, 1, 0.5}});
   const std::string svg = SvgFigure(ReadRuns({folder / "a"}), "test_accuracy");
-  CHECK(svg.find("<path d=\"M52,210.45L200,19.55L348,115\" fill=\"none\" stroke=\"#0072b2\"") !=
+  CHECK(svg.find("<path d=\"M52,210.45L196,19.55L340,115\" fill=\"none\" stroke=\"#0072b2\"") !=
         std::string::npos);
   CHECK(svg.find(">0.6</text>") != std::string::npos);
   CHECK(svg.find("<desc>One run each.</desc>") != std::string::npos);
+}
+
+TEST_CASE("a loss that spans decades has a logarithmic axis, an accuracy never") {
+  RecordedRun run;
+  run.rounds = {{{"round", 0}, {"train_loss", 1000}, {"test_accuracy", 0.01}},
+                {{"round", 1}, {"train_loss", 1}, {"test_accuracy", 1}}};
+  const std::string loss = SvgFigure({run}, "train_loss");
+  for (const char* tick : {">1</text>", ">10</text>", ">100</text>", ">1000</text>"})
+    CHECK(loss.find(tick) != std::string::npos);
+  // The logarithms are 3 and 0, their margin 0.15: 210 * 0.15 / 3.3 = 9.55 from the plot's ends.
+  CHECK(loss.find("<path d=\"M52,19.55L340,210.45\" fill=\"none\"") != std::string::npos);
+  CHECK(SvgFigure({run}, "test_accuracy").find(">0.2</text>") != std::string::npos);
 }
 
 TEST_CASE("a line is paler where not all of a group's runs have got to") {

@@ -190,13 +190,18 @@ function bandText() {
 function curveControls(changed) {
   const several = report.groups.some((group) => group.runs.length > 1);
   const set = (key) => (value) => changed({[key]: value});
+  const logY = checkbox('log y', state.logY, set('logY'));
+  const setMetric = (metric) => {
+    changed({metric, logY: spansDecades(metric)});
+    logY.querySelector('input').checked = state.logY;
+  };
   return element('div', {class: 'controls'},
       select('metric', report.metrics.map((m) => ({value: m.key, title: m.label})), state.metric,
-          set('metric')),
+          setMetric),
       select('by', Object.entries(AXES).map(([value, each]) => ({value, title: each.title})),
           state.x, set('x')),
       checkbox('log x', state.logX, set('logX')),
-      checkbox('log y', state.logY, set('logY')),
+      logY,
       slider('smoothing', 0.98, 0.02, state.smoothing, set('smoothing')),
       several ? select('band', [{value: 'range', title: 'lowest to highest'},
         {value: 'std', title: '± standard deviation'}, {value: 'none', title: 'none'}],
@@ -215,6 +220,7 @@ const SMALL = ['test_accuracy', 'test_loss', 'test_r2', 'train_loss', 'client_ac
 
 function addCurves() {
   if (!report.metrics.length) return;
+  if (state.logY === null) state.logY = spansDecades(state.metric);
   const large = figure('');
   const legend = element('ul', {class: 'legend'});
   const small = element('div', {class: 'grid'});

@@ -2,8 +2,8 @@
 // pointer.
 
 // The bars above the cells, in CSS pixels from the top; their title stands over them.
-const BARS_TOP = 16;
-const BARS_BOTTOM = 70;
+const BARS_TOP = 18;
+const BARS_BOTTOM = 72;
 
 /** Round numbers, up to about `most` of them, among the n from `first` on. */
 function roundNumbers(n, most, first) {
@@ -33,13 +33,25 @@ function cellPicture(map) {
   return picture;
 }
 
+/** A picture of at most this many pixels: smaller cells are averaged, others keep their edges. */
+function withoutDetail(picture, width, height) {
+  if (picture.width <= width && picture.height <= height) return picture;
+  const smaller = document.createElement('canvas');
+  smaller.width = Math.min(picture.width, Math.round(width));
+  smaller.height = Math.min(picture.height, Math.round(height));
+  const context = smaller.getContext('2d');
+  context.imageSmoothingQuality = 'high';
+  context.drawImage(picture, 0, 0, smaller.width, smaller.height);
+  return smaller;
+}
+
 /** Where the cells and the bars above them lie, in CSS pixels. */
 function mapLayout(map, width, context) {
   const labels = map.rowTicks.map((tick) => context.measureText(tick.name).width);
   const left = Math.ceil(Math.min(Math.max(...labels, 20), width / 3)) + 26;
   const top = map.bars ? BARS_BOTTOM + 8 : 6;
   const height = Math.round(Math.min(Math.max(map.rows * map.rowHeight, 60), printing ? 280 : 420));
-  return {left, top, width: Math.max(width - left - 6, 50), height};
+  return {left, top, width: Math.max(width - left - 16, 50), height};
 }
 
 function drawMapText(map, layout, context) {
@@ -58,9 +70,9 @@ function drawMapText(map, layout, context) {
   context.fillText(map.xTitle, layout.left + layout.width / 2, bottom + 21);
   if (map.bars) {
     context.textAlign = 'left';
-    context.fillText(map.barsTitle, layout.left, -1);
+    context.fillText(map.barsTitle, layout.left, 1);
     context.textAlign = 'right';
-    context.fillText(showNumber(Math.max(...map.bars)), layout.left - 6, 8);
+    context.fillText(showNumber(Math.max(...map.bars)), layout.left - 6, BARS_TOP - 6);
     context.textBaseline = 'bottom';
     context.fillText('0', layout.left - 6, BARS_BOTTOM + 3);
   }
@@ -96,11 +108,8 @@ function drawMap(canvas, map) {
   canvas.style.height = canvas.height / ratio + 'px';
   context.scale(ratio, ratio);
   context.font = font;
-  const picture = cellPicture(map);
-  // Cells of a pixel or more keep their edges; smaller ones are averaged.
-  context.imageSmoothingEnabled = layout.width * ratio < map.columns ||
-      layout.height * ratio < map.rows;
-  context.imageSmoothingQuality = 'high';
+  const picture = withoutDetail(cellPicture(map), layout.width * ratio, layout.height * ratio);
+  context.imageSmoothingEnabled = false;
   context.drawImage(picture, layout.left, layout.top, layout.width, layout.height);
   context.strokeStyle = cssColour('line');
   context.strokeRect(layout.left - 0.5, layout.top - 0.5, layout.width + 1, layout.height + 1);

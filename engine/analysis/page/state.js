@@ -6,7 +6,7 @@ const state = {
   metric: report.metric,
   x: 'round',
   logX: false,
-  logY: false,
+  logY: null,  // as the metric's values need it
   smoothing: 0,
   band: 'range',
   each: false,
