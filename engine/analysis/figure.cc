@@ -16,6 +16,7 @@ namespace {
 constexpr double kWidth = 360, kPlotHeight = 210;
 constexpr double kLeft = 52, kRight = 20, kTop = 10, kBottom = 36;
 constexpr double kFont = 10, kLegendLine = 15, kSwatch = 24;
+constexpr double kLegendLeft = 10, kLegendWidth = kWidth - 2 * kLegendLeft;
 constexpr size_t kMostPoints = 1000;
 
 // Okabe and Ito's palette without its yellow, as on the page.
@@ -47,6 +48,22 @@ std::string TickText(double value) {
 /// About how wide a text is.
 double TextWidth(const std::string& text) {
   return 0.55 * kFont * static_cast<double>(text.size());
+}
+
+/// The text in lines of about this width, broken after commas only.
+std::vector<std::string> Wrapped(const std::string& text, double width) {
+  std::vector<std::string> lines = {""};
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find(", ", begin), text.size() - 1) + 1;
+    const std::string part = text.substr(begin, end - begin);
+    if (!lines.back().empty() && TextWidth(lines.back() + part) > width) {
+      lines.push_back(part);
+    } else {
+      lines.back() += (lines.back().empty() ? "" : " ") + part;
+    }
+    begin = end + 1;
+  }
+  return lines;
 }
 
 /// The values' axis.
@@ -209,28 +226,34 @@ class Figure {
            (dash.empty() ? "" : " stroke-dasharray=\"" + dash + "\"");
   }
 
-  /// As many entries beside each other as the longest label leaves room for.
+  /// As many entries beside each other as the longest label leaves room for; one that is wider than
+  /// the figure is broken into lines.
   void PlaceLegend() {
     if (groups_.size() < 2) return;
     double widest = 0;
     for (const std::string& label : labels_)
       widest = std::max(widest, kSwatch + 6 + TextWidth(label) + 14);
-    const double room = kWidth - kRight - 10;
-    legend_columns_ = static_cast<size_t>(std::clamp(std::floor(room / widest), 1.0, 4.0));
-    legend_height_ =
-        kLegendLine * std::ceil(static_cast<double>(groups_.size()) / legend_columns_) + 6;
+    legend_columns_ = static_cast<size_t>(std::clamp(std::floor(kLegendWidth / widest), 1.0, 4.0));
+    size_t lines = (groups_.size() + legend_columns_ - 1) / legend_columns_;
+    for (const std::string& label : labels_) {
+      legend_.push_back(Wrapped(label, kLegendWidth - kSwatch - 6));
+      if (legend_columns_ == 1) lines += legend_.back().size() - 1;
+    }
+    legend_height_ = kLegendLine * static_cast<double>(lines) + 6;
   }
 
   void Legend() {
-    if (groups_.size() < 2) return;
-    const double column = (kWidth - kRight - 10) / static_cast<double>(legend_columns_);
-    for (size_t i = 0; i < groups_.size(); ++i) {
-      const double x = 10 + column * static_cast<double>(i % legend_columns_);
-      const double y = kTop + kPlotHeight + kBottom +
-                       kLegendLine * (static_cast<double>(i / legend_columns_) + 0.6);
+    const double column = kLegendWidth / static_cast<double>(legend_columns_);
+    double y = kTop + kPlotHeight + kBottom + 0.6 * kLegendLine;
+    for (size_t i = 0; i < legend_.size(); ++i) {
+      const double x = kLegendLeft + column * static_cast<double>(i % legend_columns_);
       out_ += "<path d=\"M" + Coordinate(x) + "," + Coordinate(y) + "h" + Coordinate(kSwatch) +
               "\" " + Stroke(i) + "/>\n";
-      Text(x + kSwatch + 6, y + 0.35 * kFont, "start", labels_[i]);
+      for (size_t line = 0; line < legend_[i].size(); ++line) {
+        Text(x + kSwatch + 6, y + 0.35 * kFont, "start", legend_[i][line]);
+        if (line + 1 < legend_[i].size()) y += kLegendLine;
+      }
+      if ((i + 1) % legend_columns_ == 0) y += kLegendLine;
     }
   }
 
@@ -241,6 +264,7 @@ class Figure {
   int64_t last_round_ = 0;
   bool has_bands_ = false;
   Axis values_;
+  std::vector<std::vector<std::string>> legend_;  // lines of each label
   size_t legend_columns_ = 1;
   double legend_height_ = 0;
   std::string out_;

@@ -1,15 +1,13 @@
 #include "engine/analysis/report.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <set>
 
 #include "engine/analysis/client_records.h"
 #include "engine/analysis/curves.h"
+#include "engine/analysis/curves_json.h"
 #include "engine/analysis/labels.h"
 #include "engine/analysis/participation.h"
 #include "engine/core/files.h"
@@ -22,20 +20,6 @@ namespace {
 constexpr size_t kMostPoints = 1000, kLeastPoints = 50, kMostNumbers = 1000000;
 constexpr size_t kMostClientValues = 500;
 constexpr size_t kMostSchedules = 8;  // of cohorts, and partitions
-
-/// Seven significant digits, which is more than float32 has.
-Json Rounded(double value) {
-  if (!std::isfinite(value)) return nullptr;
-  char text[32];
-  std::snprintf(text, sizeof text, "%.7g", value);
-  return std::strtod(text, nullptr);
-}
-
-Json Rounded(const std::vector<double>& values) {
-  Json list = Json::array();
-  for (const double value : values) list.push_back(Rounded(value));
-  return list;
-}
 
 /// The last part of each run's folder, or all of it where two are the same.
 std::vector<std::string> RunNames(const std::vector<RecordedRun>& runs) {
@@ -100,47 +84,6 @@ Json RunJson(const RecordedRun& run, const std::string& name) {
   }
   return json;
 }
-
-/// A group's curves, those with the same rounds sharing one grid.
-class CurvesJson {
- public:
-  explicit CurvesJson(const RunGroup& group) : group_(group) {}
-
-  /// Returns from how many rounds the curve was thinned; 0 if it wasn't.
-  size_t Add(const std::string& metric, size_t most_points) {
-    const GroupCurve curve = CurveOf(group_, metric, most_points);
-    if (curve.rounds.empty()) return 0;
-    Json json = {{"grid", Grid(curve.rounds)}, {"mean", Rounded(curve.mean)}};
-    if (group_.runs.size() > 1) {
-      json["std"] = Rounded(curve.std);
-      json["min"] = Rounded(curve.min);
-      json["max"] = Rounded(curve.max);
-      json["runs"] = curve.runs;
-      for (const auto& values : curve.each) json["each"].push_back(Rounded(values));
-    }
-    curves_[metric] = std::move(json);
-    return curve.thinned_from > curve.rounds.size() ? curve.thinned_from : 0;
-  }
-
-  const Json& grids() const { return grids_; }
-  const Json& curves() const { return curves_; }
-
- private:
-  size_t Grid(const std::vector<int64_t>& rounds) {
-    const auto [at, is_new] = known_.emplace(rounds, known_.size());
-    if (is_new) {
-      const Spending spending = SpendingAt(group_, rounds);
-      grids_.push_back({{"round", rounds},
-                        {"seconds", Rounded(spending.seconds)},
-                        {"bytes", Rounded(spending.bytes)}});
-    }
-    return at->second;
-  }
-
-  const RunGroup& group_;
-  std::map<std::vector<int64_t>, size_t> known_;
-  Json grids_ = Json::array(), curves_ = Json::object();
-};
 
 /// Builds the data block part by part.
 class Report {

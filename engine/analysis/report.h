@@ -11,8 +11,8 @@ namespace flsim {
 
 /// The data block of the report's page, which engine/analysis/page/*.js draw: metrics, groups with
 /// their curves, runs, settings, clients, participation, partitions and notes. `metric` is the one
-/// that the page opens with. It has about a million numbers at most, whatever the length of the
-/// runs, and its `notes` say what was thinned out or left out. `live`: the page loads itself anew
+/// that the page opens with. It has about a million numbers at most, however long the runs
+/// are, and its `notes` say what was thinned out or left out. `live`: the page loads itself anew
 /// every few seconds. Throws DataError where a table of a run folder is damaged.
 Json ReportData(const std::vector<RecordedRun>& runs, const std::string& metric, bool live);
 

@@ -93,6 +93,17 @@ TEST_CASE("labels of a figure are text, whatever is in them") {
   CHECK(svg.find(">strategy=&lt;b&gt;&amp;&quot;</text>") != std::string::npos);
 }
 
+TEST_CASE("a label that is wider than the figure is broken after its commas") {
+  const TempFolder folder;
+  const std::string first(40, 'x'), second(30, 'y');
+  WriteRun(folder, "a", {first + ", " + second, 1, {0.1, 0.2}});
+  WriteRun(folder, "b", {"fedavg", 1, {0.1, 0.2}});
+  const std::string svg = SvgFigure(ReadRuns({folder / "?"}), "test_accuracy");
+  CHECK(svg.find(">strategy=" + first + ",</text>") != std::string::npos);
+  CHECK(svg.find(">" + second + "</text>") != std::string::npos);
+  CHECK(svg.find(">strategy=fedavg</text>") != std::string::npos);
+}
+
 TEST_CASE("runs of one round, of one value and of none make figures, too") {
   const TempFolder folder;
   WriteRun(folder, "a", {"fedavg", 1, {0.5}});

@@ -71,9 +71,9 @@ function addClients() {
   if (!metric && !hasValues) return;
   const parts = [];
   if (metric) {
-    parts.push(element('p', {}, `Each client's own model on its own examples (or the global ` +
-        `model, where the strategy is not personalised), at the last evaluation; means over runs.`),
-    clientTable(metric));
+    parts.push(element('p', {}, "On the clients' own examples at the last evaluation: of the " +
+        "global model or, where the strategy is personalised, of each client's own. Means over " +
+        'runs.'), clientTable(metric));
   }
   const grid = element('div', {class: 'grid'});
   const section = addSection('clients', 'Clients', ...parts, grid);

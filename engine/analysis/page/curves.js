@@ -178,13 +178,18 @@ function drawLegend(list) {
   }));
 }
 
+/** What the lines and bands of a chart are, as the end of its caption. */
 function bandText() {
   const bands = {range: 'bands from the lowest to the highest run', none: 'no bands',
     std: 'bands of ± one standard deviation over runs'};
-  const several = report.groups.some((group) => group.runs.length > 1);
-  return (several ? `means over runs that differ in their seeds alone, ${bands[state.band]}` :
-    'one run each, so no bands') +
-    (state.smoothing > 0 ? `; smoothed (moving average of weight ${state.smoothing})` : '');
+  const parts = [];
+  if (report.groups.some((group) => group.runs.length > 1)) {
+    parts.push(`means over runs that differ in their seeds alone, ${bands[state.band]}`);
+  } else if (report.groups.length > 1) {
+    parts.push('one run each, so no bands');
+  }
+  if (state.smoothing > 0) parts.push(`smoothed (moving average of weight ${state.smoothing})`);
+  return parts.map((part, i) => (i ? '; ' : ': ') + part).join('');
 }
 
 function curveControls(changed) {
@@ -229,7 +234,7 @@ function addCurves() {
   addDrawing((drawing) => {
     drawLegend(legend);
     caption.textContent =
-        `${metricLabel(state.metric)} by ${AXES[state.x].title}: ${bandText()}.`;
+        `${metricLabel(state.metric)} by ${AXES[state.x].title}${bandText()}.`;
     drawChart(drawing, large.box, curveChart(state.metric, state.logY));
   });
   for (const key of SMALL.filter((each) => report.metrics.some((m) => m.key === each))) {

@@ -4,6 +4,7 @@ const RELOAD_MS = 10000;
 
 function subtitle() {
   if (!report.runs) return 'Drawn before any training';
+  if (report.runs.length === 1) return statusText(report.runs[0]);
   const running = report.runs.filter((run) => run.status === 'unfinished').length;
   const groups = report.groups.length;
   return plural(report.runs.length, 'run') + ' of ' + plural(groups, 'config') +
