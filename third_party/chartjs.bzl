@@ -18,6 +18,9 @@ def _chartjs_impl(ctx):
         if not ctx.path(path).exists:
             fail("%s is not there; run tools/setup first" % path)
         ctx.symlink(path, name)
+    script = _FILES["chart.min.js"]
+    if "Chart.js v3." not in ctx.read(script)[:200]:
+        fail("%s is not Chart.js 3, which the report's page is written for" % script)
     ctx.file("BUILD.bazel", _BUILD)
 
 chartjs_repository = repository_rule(

@@ -119,6 +119,12 @@ TEST_CASE("in a browser the report draws every chart, shows its values and repor
       seen.tip = [...chart.tooltip.title, ...chart.tooltip.body[0].lines];
       seen.results = [...document.querySelectorAll('#results tr')].map((row) => row.innerText);
       seen.distribution = chartOf('clients').data.datasets[0].data;
+      seen.cost = document.querySelector('#cost tr').innerText;
+      const map = document.querySelector('#partition .map canvas');
+      const box = map.getBoundingClientRect();
+      map.dispatchEvent(new MouseEvent('mousemove',
+          {clientX: box.left + 0.95 * box.width, clientY: box.bottom - 60}));
+      seen.mapTip = document.querySelector('#partition .tip').textContent;
       seen.labels = report.partitions[0].labels;)");
     INFO(probe.dump(2));
     CHECK(probe.at("problems").empty());
@@ -138,6 +144,10 @@ TEST_CASE("in a browser the report draws every chart, shows its values and repor
                                            {{"x", 0.25}, {"y", 0.5}},
                                            {{"x", 0.5}, {"y", 0.75}},
                                            {{"x", 0.5}, {"y", 1}}}));
+    CHECK(seen.at("cost") ==
+          "\ttraining\tevaluation\tbytes up\tbytes down\tmemory\tclient, median\tclient, p95\t"
+          "slowest client");
+    CHECK(seen.at("mapTip") == "client 2\n9 examples\n<i>y: 8 (88.89 %)");
     CHECK(seen.at("labels")[1] == "<i>y");
   }
 }
