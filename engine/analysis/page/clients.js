@@ -190,10 +190,10 @@ function addParticipation() {
   addDrawing((drawing) => {
     const cohorts = report.participation[state.schedule];
     const never = cohorts.least === 0 ? cohorts.times[0][1] : 0;
-    const first = never > 0 && cohorts.times_width === 1 ? `; ${plural(never, 'client')} never` : '';
+    const rest = never > 0 && cohorts.times_width === 1 ? `; ${plural(never, 'client')} never` : '';
     text.textContent = `${runNames(cohorts.runs)}: ${plural(cohorts.clients, 'client')} in ` +
         `${plural(cohorts.rounds, 'round')}; a client took part ${showNumber(cohorts.least)} to ` +
-        `${showNumber(cohorts.most)} times (median ${showNumber(cohorts.median)})${first}.`;
+        `${showNumber(cohorts.most)} times (median ${showNumber(cohorts.median)})${rest}.`;
     drawChart(drawing, times.box, timesChart());
   });
 }

@@ -1,6 +1,6 @@
 // Elements of the page. Text from runs only ever becomes text nodes and attributes, never markup.
 
-/** element('td', {class: 'number'}, '0.5'); attributes that are false, null or undefined are left out. */
+/** element('td', {class: 'number'}, '0.5'); attributes that are false or missing are left out. */
 function element(tag, attributes, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes || {})) {
@@ -16,15 +16,15 @@ function element(tag, attributes, ...children) {
 
 /**
  * A table that scrolls sideways where it is too wide. A column is {title, kind, cell}: kind is
- * 'number', 'word', 'text' or 'code', cell(row) gives its text. Columns that are empty everywhere are left
- * out.
+ * 'number', 'word', 'text' or 'code', cell(row) gives its text. Columns that are empty everywhere
+ * are left out.
  */
 function table(columns, rows) {
   const texts = columns.map((column) => rows.map((row) => column.cell(row) ?? ''));
   const used = columns.map((_, i) => i).filter((i) => texts[i].some((text) => text !== ''));
   const head = used.map((i) => element('th', {class: columns[i].kind}, columns[i].title));
-  const body = rows.map((_, row) =>
-      element('tr', {}, ...used.map((i) => element('td', {class: columns[i].kind}, texts[i][row]))));
+  const cell = (i, row) => element('td', {class: columns[i].kind}, texts[i][row]);
+  const body = rows.map((_, row) => element('tr', {}, ...used.map((i) => cell(i, row))));
   const size = rows.length > 60 ? 'tall' : rows.length < 20 ? 'short' : '';
   return element('div', {class: `scroll ${size}`},
       element('table', {}, element('thead', {}, element('tr', {}, ...head)),
@@ -33,8 +33,8 @@ function table(columns, rows) {
 
 function select(title, options, value, change) {
   const list = element('select', {change: (event) => change(event.target.value)},
-      ...options.map((option) =>
-          element('option', {value: option.value, selected: option.value === value}, option.title)));
+      ...options.map((option) => element('option',
+          {value: option.value, selected: option.value === value}, option.title)));
   return element('label', {}, title, list);
 }
 

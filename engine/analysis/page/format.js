@@ -5,7 +5,7 @@ function showNumber(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return '';
   const size = Math.abs(value);
   if (Number.isInteger(value) && size < 1e15) return value.toLocaleString('en');
-  if (size !== 0 && (size < 1e-4 || size >= 1e9)) return Number(value.toPrecision(4)).toExponential();
+  if (size < 1e-4 || size >= 1e9) return Number(value.toPrecision(4)).toExponential();
   return value.toLocaleString('en', size >= 1000 ?
       {maximumFractionDigits: 0} : {maximumSignificantDigits: 4});
 }

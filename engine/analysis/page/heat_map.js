@@ -121,8 +121,8 @@ function drawMap(canvas, map) {
 /**
  * A heat map in a box of its own. makeMap() gives {columns, rows, value(column, row), maximum,
  * rowHeight, xTitle, yTitle, columnTicks, rowTicks: [{at, name}], bars, barsTitle,
- * tip(column, row), scale, showMaximum, description} for the present state; where all cells are alike
- * there is no showMaximum.
+ * tip(column, row), scale, showMaximum, description} for the present state; where all cells are
+ * alike there is no showMaximum.
  */
 function addHeatMap(parent, makeMap) {
   const canvas = element('canvas', {role: 'img'});
