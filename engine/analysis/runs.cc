@@ -126,8 +126,8 @@ RecordedRun ReadRun(const std::string& folder) {
   return run;
 }
 
-std::vector<RecordedRun> ReadRuns(const std::vector<std::string>& arguments) {
-  std::vector<RecordedRun> runs;
+std::vector<std::string> FindRuns(const std::vector<std::string>& arguments) {
+  std::vector<std::string> runs;
   std::set<std::string> seen;
   for (const std::string& argument : arguments) {
     std::vector<std::string> folders = RunFoldersAt(argument);
@@ -141,10 +141,15 @@ std::vector<RecordedRun> ReadRuns(const std::vector<std::string>& arguments) {
                       " names no run: it should be a run folder, a sweep's folder with trials, or "
                       "a glob of such");
     for (const std::string& folder : folders) {
-      if (seen.insert(fs::weakly_canonical(folder).string()).second)
-        runs.push_back(ReadRun(folder));
+      if (seen.insert(fs::weakly_canonical(folder).string()).second) runs.push_back(folder);
     }
   }
+  return runs;
+}
+
+std::vector<RecordedRun> ReadRuns(const std::vector<std::string>& arguments) {
+  std::vector<RecordedRun> runs;
+  for (const std::string& folder : FindRuns(arguments)) runs.push_back(ReadRun(folder));
   return runs;
 }
 

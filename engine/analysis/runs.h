@@ -26,9 +26,11 @@ struct RecordedRun {
 /// DataError naming the file (and line) where it holds no run of flsim.
 RecordedRun ReadRun(const std::string& folder);
 
-/// The runs that the arguments of a command name: run folders, sweep folders (their trials that
-/// have begun) and globs of either, each run once, in this order. Throws DataError for an argument
-/// that names none.
+/// The run folders that the arguments of a command name: run folders, sweep folders (their trials
+/// that have begun) and globs of either, each run once, in this order. Throws DataError for an
+/// argument that names none.
+std::vector<std::string> FindRuns(const std::vector<std::string>& arguments);
+/// Reads them all. Throws DataError.
 std::vector<RecordedRun> ReadRuns(const std::vector<std::string>& arguments);
 
 /// (round, value) of every round that has the metric, such as "test_accuracy" or

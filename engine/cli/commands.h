@@ -40,20 +40,32 @@ struct SweepFlags {
   bool dry_run = false, collect = false;
 };
 
+struct ReportFlags {
+  std::vector<std::string> runs;  ///< run folders, sweep folders, globs
+  std::string out;                ///< the page; empty: report.html, in the folder if runs are one
+  std::string figure;             ///< an SVG file; alone, no page is written
+  std::string metric;             ///< what figure and page show first; empty: MainMetric()
+  bool watch = false;
+};
+
 int RunCommand(const RunFlags& flags);
 
 /// Reports every problem of a config without reading data; prints what it would run, or with
 /// `resolved` the config with every default spelled out.
 int ValidateCommand(const ConfigFlags& flags, bool resolved);
 
-/// Draws the partition, prints its statistics and, with `out`, writes it.
-int PartitionCommand(const ConfigFlags& flags, const std::string& out);
+/// Draws the partition, prints its statistics and writes it to `out` and as a page to `html`, where
+/// they are given.
+int PartitionCommand(const ConfigFlags& flags, const std::string& out, const std::string& html);
 
 /// Replays recorded updates under the config's strategy; see engine/experiment/replay.h.
 int ReplayCommand(const ReplayFlags& flags);
 
 /// Runs the trials of a sweep file; see engine/sweep/sweep_file.h.
 int SweepCommand(const SweepFlags& flags);
+
+/// Writes a report of recorded runs; with `watch` again and again until all of them have ended.
+int ReportCommand(const ReportFlags& flags);
 
 int ListCommand(const std::string& kind);
 int DescribeCommand(const std::string& kind, const std::string& name);

@@ -52,6 +52,39 @@ void AddOutputFlags(CLI::App* command, OutputFlags& flags,
   command->add_flag("--force", flags.force, force);
 }
 
+void AddSweepFlags(CLI::App* command, SweepFlags& flags) {
+  AddConfigFlags(command, flags.config, /*required=*/true, "The sweep's JSON file");
+  command->add_option("--out", flags.output.out, "The sweep's folder; by default output.dir/name");
+  AddOutputFlags(command, flags.output, "Replaces the sweep in the folder");
+  command->add_option("--shard", flags.shard, "I/N: runs every N-th trial from the I-th on")
+      ->type_name("I/N");
+  command
+      ->add_option("--parallel", flags.parallel,
+                   "Trials at the same time; 0: as many as end the sweep soonest")
+      ->check(CLI::Range(0, 1024));
+  command->add_flag(
+      "--dry-run", flags.dry_run,
+      "Only tells how many trials there are, and what time and memory they will take");
+  command->add_flag("--collect", flags.collect,
+                    "Only writes trials.csv and leaderboard.csv, of all shards");
+}
+
+void AddReportFlags(CLI::App* command, ReportFlags& flags) {
+  command
+      ->add_option("RUN", flags.runs,
+                   "Run folders, folders of a sweep, or globs of such; runs may be going on")
+      ->required();
+  command->add_option("--out", flags.out,
+                      "The HTML file; by default report.html, in the folder if one is named");
+  command->add_option("--figure", flags.figure,
+                      "SVG file of the metric by round; alone, no page is written");
+  command->add_option("--metric", flags.metric,
+                      "The metric of the figure, and the page's first, such as test_loss or "
+                      "client_accuracy.p5; by default test_accuracy, else test_loss");
+  command->add_flag("--watch", flags.watch,
+                    "Writes again whenever the runs have changed, until all have ended or Ctrl-C");
+}
+
 int Main(int argc, char** argv) {
   CLI::App app(
       "Federated-learning simulation in one process.\n"
@@ -74,7 +107,7 @@ int Main(int argc, char** argv) {
   ReplayFlags replayed;
   ConfigFlags config;
   bool resolved = false, markdown = false;
-  std::string out, kind, name;
+  std::string out, html, kind, name;
   auto* validate =
       app.add_subcommand("validate", "Reports every problem of a config; reads no data");
   AddConfigFlags(validate, config, /*required=*/true);
@@ -84,6 +117,7 @@ int Main(int argc, char** argv) {
   AddConfigFlags(partition, config, /*required=*/true);
   partition->add_option("--out", out,
                         "Safetensors file to write, for partition {\"name\": \"file\"}");
+  partition->add_option("--html", html, "Page to write, with the heat map and the measures");
   auto* replay = app.add_subcommand("replay",
                                     "Applies the server's side of the config (strategy, "
                                     "aggregator, server optimizer) to recorded "
@@ -98,19 +132,10 @@ int Main(int argc, char** argv) {
   AddOutputFlags(replay, replayed.output);
   SweepFlags swept;
   auto* sweep = app.add_subcommand("sweep", "Runs many experiments from one file");
-  AddConfigFlags(sweep, swept.config, /*required=*/true, "The sweep's JSON file");
-  sweep->add_option("--out", swept.output.out, "The sweep's folder; by default output.dir/name");
-  AddOutputFlags(sweep, swept.output, "Replaces the sweep in the folder");
-  sweep->add_option("--shard", swept.shard, "I/N: runs every N-th trial from the I-th on")
-      ->type_name("I/N");
-  sweep
-      ->add_option("--parallel", swept.parallel,
-                   "Trials at the same time; 0: as many as end the sweep soonest")
-      ->check(CLI::Range(0, 1024));
-  sweep->add_flag("--dry-run", swept.dry_run,
-                  "Only tells how many trials there are, and what time and memory they will take");
-  sweep->add_flag("--collect", swept.collect,
-                  "Only writes trials.csv and leaderboard.csv, of all shards");
+  AddSweepFlags(sweep, swept);
+  ReportFlags reported;
+  auto* report = app.add_subcommand("report", "Writes a page about runs, and figures for papers");
+  AddReportFlags(report, reported);
   auto* list = app.add_subcommand("list", "Lists the components");
   list->add_option("kind", kind, "strategy, dataset, model, ...");
   auto* describe = app.add_subcommand("describe", "Tells what a component is and its options");
@@ -126,9 +151,10 @@ int Main(int argc, char** argv) {
     return Fail(kUserError, std::string(error.what()) + " (flsim --help shows what there is)");
   }
   if (*validate) return ValidateCommand(config, resolved);
-  if (*partition) return PartitionCommand(config, out);
+  if (*partition) return PartitionCommand(config, out, html);
   if (*replay) return ReplayCommand(replayed);
   if (*sweep) return SweepCommand(swept);
+  if (*report) return ReportCommand(reported);
   if (*list) return ListCommand(kind);
   if (*describe) return DescribeCommand(kind, name);
   if (*schema) return SchemaCommand(markdown);

@@ -6,9 +6,13 @@
 #include <string_view>
 
 #include "datasets/partition_statistics.h"
+#include "engine/analysis/page.h"
+#include "engine/analysis/report.h"
 #include "engine/cli/commands.h"
 #include "engine/cli/documentation.h"
+#include "engine/cli/report_command.h"
 #include "engine/cli/summary.h"
+#include "engine/core/files.h"
 #include "engine/experiment/experiment.h"
 #include "engine/sweep/sweep.h"
 #include "models/model.h"
@@ -63,7 +67,8 @@ int ValidateCommand(const ConfigFlags& flags, bool resolved) {
   return 0;
 }
 
-int PartitionCommand(const ConfigFlags& flags, const std::string& out) {
+int PartitionCommand(const ConfigFlags& flags, const std::string& out, const std::string& html) {
+  CheckEnding("--html", html, ".html");
   Experiment experiment = Experiment::Read(flags.config, flags.set);
   experiment.LoadPartition();
   std::setlocale(LC_CTYPE, "");
@@ -73,6 +78,14 @@ int PartitionCommand(const ConfigFlags& flags, const std::string& out) {
   if (!out.empty()) {
     SavePartition(out, experiment.partition(), experiment.partition_input());
     std::cout << "written to " << out << "\n";
+  }
+  if (!html.empty()) {
+    const Partition& drawn = experiment.partition();
+    const PartitionInput& input = experiment.partition_input();
+    const PartitionTable table = CountLabels(drawn, input, experiment.dataset().ClassNames());
+    WriteFileAtomically(
+        html, Page(PartitionData(experiment.resolved(), table, MeasurePartition(drawn, input))));
+    std::cout << "drawn in " << html << "\n";
   }
   return 0;
 }
