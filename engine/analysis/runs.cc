@@ -105,10 +105,14 @@ std::string Label(const std::map<std::string, Json>& settings,
 }  // namespace
 
 std::string RecordedRun::status() const {
-  return summary.is_object() ? summary.value("status", "unfinished") : "unfinished";
+  const Json status = summary.is_object() ? summary.value("status", Json()) : Json();
+  return status.is_string() ? status.get<std::string>() : "unfinished";
 }
 
-uint64_t RecordedRun::seed() const { return config.value("seed", uint64_t{0}); }
+uint64_t RecordedRun::seed() const {
+  const Json seed = config.value("seed", Json());
+  return seed.is_number_unsigned() ? seed.get<uint64_t>() : 0;
+}
 
 RecordedRun ReadRun(const std::string& folder) {
   const fs::path path(folder);

@@ -29,8 +29,9 @@ std::string PlanText(const SweepPlan& plan, size_t remaining, bool halving) {
                      (plan.parallel == 1 ? "" : " each");
   char seconds[32];
   std::snprintf(seconds, sizeof seconds, "%.1g s", plan.seconds);
-  text += ", about " + (plan.seconds < 10 ? seconds : ShowDuration(plan.seconds)) + (halving ? " if none were dropped" : "");
-  return text + " and " + ShowInteger(plan.bytes / 1000000 + 100) + " MB of memory";
+  text += ", about " + (plan.seconds < 10 ? seconds : ShowDuration(plan.seconds)) +
+          (halving ? " if none were dropped" : "");
+  return text + " and " + ShowInteger((PeakMemory() + plan.bytes) / 1000000) + " MB of memory";
 }
 
 /// trials.csv, leaderboard.csv, and the best of it on standard output.
@@ -53,30 +54,30 @@ void Collect(const Sweep& sweep, const SweepFolder& folder, bool quiet) {
 }  // namespace
 
 int SweepCommand(const SweepFlags& flags) {
+  StopOnSignals();
   const Sweep sweep = ReadSweep(flags.config.config, flags.config.set);
   const Shard shard = flags.shard.empty() ? Shard{} : ParseShard(flags.shard);
   if (sweep.halving && !shard.is_whole())
     throw ConfigError("--shard: halving compares all trials, so it can't be run in parts");
+  if (flags.output.force && !shard.is_whole())
+    throw ConfigError("--force would clear the other shards, too; remove the folder before them");
   const std::string progress = ProgressKind(flags.output.progress);
   const bool quiet = progress == "none";
-  const Json output = sweep.definition.at("base").value("output", Json::object());
-  const std::string dir = output.is_object() ? output.value("dir", "runs") : "runs";
+  const std::vector<std::string> warnings = CheckTrials(sweep);
   const std::string& out = flags.output.out;
-  SweepFolder folder(out.empty() ? dir + "/" + sweep.name : out, sweep, flags.output.force);
+  SweepFolder folder(out.empty() ? SweepDir(sweep) : out, sweep, flags.output.force);
   if (flags.collect) {
     Collect(sweep, folder, quiet);
     return 0;
   }
-  CheckTrials(sweep);
-  std::vector<const Trial*> remaining;
-  int64_t total = 0;
-  for (const Trial& trial : sweep.trials) {
-    if (!shard.Has(trial)) continue;
-    ++total;
-    if (flags.output.force || !folder.State(trial).done()) remaining.push_back(&trial);
+  const std::vector<const Trial*> remaining = Remaining(sweep, folder, shard);
+  const auto total = std::count_if(sweep.trials.begin(), sweep.trials.end(),
+                                   [&](const Trial& trial) { return shard.Has(trial); });
+  if (!quiet) {
+    std::fprintf(stderr, "%s: %s\n", sweep.name.c_str(), CountText(sweep).c_str());
+    for (const std::string& warning : warnings)
+      std::fprintf(stderr, "warning: %s\n", warning.c_str());
   }
-  if (!quiet) std::fprintf(stderr, "%s: %s\n", sweep.name.c_str(), CountText(sweep).c_str());
-  StopOnSignals();
   LoadedData data;
   const std::vector<TrialCost> costs = MeasureTrials(remaining, data, StopRequested());
   const SweepPlan plan = PlanSweep(costs, AvailableCores(), AvailableMemory() / 10 * 9,

@@ -53,9 +53,9 @@ class Board : public SweepObserver {
     Row row = running_[trial.number];
     if (row.label.empty()) row.label = trial.Folder() + "  " + trial.Label();
     running_.erase(trial.number);
-    if (state.done() || state.status == "dropped") ++done_;
+    if (state.settled()) ++done_;
     if (state.status == "failed") ++failed_;
-    ShowEnd(row, state);
+    if (state.status != "paused") ShowEnd(row, state);
   }
 
  protected:

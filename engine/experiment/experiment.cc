@@ -137,21 +137,22 @@ void Experiment::FitStopping(const StrategyNeeds& needs, Problems& problems) {
     stop.metric = needs.personal ? "client_" + kind + "_mean" : "test_" + kind;
   }
   if (!stop.Watches()) return;
-  const std::string& metric = *stop.metric;
-  const bool of_clients = metric.rfind("client_", 0) == 0;
-  if (of_clients && config_.evaluation.clients == "none") {
-    problems.Add("stop.metric", metric + " is not taken while evaluation.clients is \"none\"");
-  }
-  if (metric != "train_loss" && config_.evaluation.every == 0) {
-    problems.Add("stop", "watches " + metric +
-                             ", which is taken only at the end while evaluation.every is 0");
-  }
+  const std::string why = WhyNotTaken(*stop.metric);
+  if (!why.empty()) problems.Add("stop.metric", why);
+}
+
+std::string Experiment::WhyNotTaken(const std::string& metric) const {
+  const bool classifies = dataset_->facts().task == Task::kClassification;
   const bool accuracy = metric.find("accuracy") != std::string::npos;
   const bool regression = metric == "test_mse" || metric == "test_r2";
-  if ((accuracy && !classifies) || (regression && classifies)) {
-    problems.Add("stop.metric",
-                 metric + " is not taken for " + (classifies ? "classification" : "regression"));
-  }
+  if ((accuracy && !classifies) || (regression && classifies))
+    return metric + " is not taken for " + (classifies ? "classification" : "regression");
+  if (metric == "train_loss") return "";
+  if (metric.rfind("client_", 0) == 0 && config_.evaluation.clients == "none")
+    return metric + " is not taken while evaluation.clients is \"none\"";
+  if (config_.evaluation.every == 0)
+    return metric + " is taken only at the end while evaluation.every is 0";
+  return "";
 }
 
 void Experiment::FitAggregator(const StrategyNeeds& needs, Problems& problems) const {

@@ -21,6 +21,10 @@ class Experiment {
   /// The experiment in a config file (- is standard input), changed by `overrides` (KEY=VALUE).
   static Experiment Read(const std::string& file, const std::vector<std::string>& overrides);
 
+  /// Why rounds before the last don't have this one of kWatchedMetrics ("test_accuracy is not taken
+  /// for regression"), or "".
+  std::string WhyNotTaken(const std::string& metric) const;
+
   /// What is legal but hardly meant, each with what to do about it.
   std::vector<std::string> Warnings() const;
 

@@ -43,7 +43,7 @@ bool HigherIsBetter(const std::string& metric);
 
 /// What a run came to.
 struct RunSummary {
-  std::string status;          ///< completed, interrupted or diverged
+  std::string status;          ///< completed, interrupted, paused or diverged
   std::string reason;          ///< of a status other than completed
   std::string stopped;         ///< why a completed run ended before its last round, if it did
   int64_t rounds = 0;          ///< done

@@ -39,7 +39,7 @@ class Running {
             Sha256(experiment.dataset().Hash() + experiment.PartitionHash()),
             [&sampler = experiment.sampler()](int64_t rounds) { return sampler.FileHash(rounds); }},
         recorder_(folder.path(), experiment.network()),
-        records_clients_(RecordsClients(experiment)),
+        records_clients_(RecordsClients(experiment) || folder.goes_on_with_clients()),
         records_cosines_(RecordsCosines(experiment)) {}
 
   RunResult Finish() {
@@ -49,6 +49,9 @@ class Running {
     store_.Abandon();
     const RunSummary end = EndOf([this] { FinishPending(); });
     if (end.status != "completed") summary = end;
+    if (summary.status == "completed" && !Ended()) summary.status = "paused";
+    if (summary.status == "completed" && state_.round < experiment_.config().rounds)
+      summary.stopped = progress_.stop.reason;
     if (started_) Save();
     SaveParameters(experiment_.network(), folder_.File("model.safetensors"), state_.parameters,
                    state_.buffers);
@@ -65,13 +68,16 @@ class Running {
   void AllRounds() {
     if (!progress_.diverged.empty()) throw DivergedError(progress_.diverged);
     if (fresh_) StartFresh();
-    while (state_.round < experiment_.config().rounds && progress_.stop.reason.empty()) {
+    while (!Ended() && state_.round < until_) {
       CheckStop();
-      if (state_.round >= until_)
-        throw InterruptedError("paused after round " + std::to_string(until_));
       OneRound();
       if (store_.WantsCheckpoint() || since_checkpoint_.Seconds() >= CheckpointInterval()) Save();
     }
+  }
+
+  /// Whether there is no further round.
+  bool Ended() const {
+    return state_.round >= experiment_.config().rounds || !progress_.stop.reason.empty();
   }
 
   void CheckStop() const {
@@ -119,6 +125,9 @@ class Running {
                         PartitionCsv(experiment_.partition(), experiment_.partition_input(),
                                      experiment_.dataset().ClassNames()));
   }
+
+  /// Whether early stopping goes by what is known before a round's evaluation.
+  bool WatchesTraining() const { return experiment_.config().stop.metric == "train_loss"; }
 
   /// Whether a round's test may be left to the workers that find no more clients in the next round.
   /// Nothing but the order of work depends on it. One that is likely to take longer than a few
@@ -184,6 +193,7 @@ class Running {
     bool waits = false;
     try {
       Advance(aggregate, cohort.selected, wall, record);
+      if (WatchesTraining()) Watch(config.stop, record, progress_.stop);
       CheckBudget(config.stop, progress_.wall_s, progress_.bytes, progress_.examples,
                   progress_.stop);
       const bool due =
@@ -298,7 +308,7 @@ class Running {
       Keep(best_buffers_, state_.buffers);
       best_unsaved_ = true;
     }
-    if (progress_.stop.reason.empty()) {
+    if (progress_.stop.reason.empty() && !WatchesTraining()) {
       Watch(experiment_.config().stop, record, progress_.stop);
     }
     folder_.Round(record);

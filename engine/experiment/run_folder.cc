@@ -83,6 +83,7 @@ RunFolder::RunFolder(std::string path, ExistingRun existing, const Json& resolve
 void RunFolder::Examine() {
   const bool holds_run = Exists(File("config.json")) || Exists(File("rounds.jsonl")) ||
                          Exists(File("summary.json")) || Exists(File("model.safetensors")) ||
+                         Exists(File("clients.csv")) || Exists(File("partition.csv")) ||
                          Exists(File("checkpoint"));
   replacing_ = holds_run && existing_ == ExistingRun::kReplace;
   resuming_ = holds_run && existing_ == ExistingRun::kResume;
@@ -94,6 +95,10 @@ void RunFolder::Examine() {
                       "or choose another folder with --out");
   }
   if (resuming_) RefuseChanges();
+}
+
+bool RunFolder::goes_on_with_clients() const {
+  return has_checkpoint() && Exists(File("clients.csv"));
 }
 
 bool RunFolder::has_checkpoint() const { return resuming_ && Exists(CheckpointFile()); }
@@ -134,7 +139,7 @@ void RunFolder::Lock() {
                       "; choose another with --out or output.dir");
   }
   if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-    throw ConfigError(path_ + " is in use by another flsim process");
+    throw FolderInUse(path_ + " is in use by another flsim process");
   }
   Examine();
 }
@@ -146,7 +151,6 @@ void RunFolder::Begin(int64_t rounds_done, bool clients) {
     // A summary tells of a run that has ended; this one goes on.
     fs::remove(File("summary.json"));
     if (rounds_done < 0) fs::remove(File("best.safetensors"));
-    if (!clients) fs::remove(File("clients.csv"));
     fs::create_directories(File("checkpoint"));
   } catch (const fs::filesystem_error& error) {
     throw DataError("can't prepare the run folder: " + std::string(error.what()));

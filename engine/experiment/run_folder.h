@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/core/error.h"
 #include "engine/experiment/record.h"
 
 namespace flsim {
@@ -14,6 +15,12 @@ namespace flsim {
 enum class ExistingRun { kRefuse, kReplace, kResume };
 /// What the folder is for: a replay can't be resumed.
 enum class FolderOf { kRun, kReplay };
+
+/// Another process writes to the folder.
+class FolderInUse : public ConfigError {
+ public:
+  using ConfigError::ConfigError;
+};
 
 /// A text file that a run appends to. Throws DataError naming the file.
 class AppendedFile {
@@ -47,8 +54,9 @@ class RunFolder : public RecordSink {
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
 
-  /// Makes the folder and takes its lock, then looks again at what it holds: another process may
-  /// have been quicker. Before anything is read from it or written to it.
+  /// Makes the folder and takes its lock (throws FolderInUse if another process has it), then looks
+  /// again at what it holds: another process may have been quicker. Before anything is read from it
+  /// or written to it.
   void Lock();
 
   /// Clears away a run that is to be replaced and writes config.json. `rounds_done`: of the
@@ -63,6 +71,8 @@ class RunFolder : public RecordSink {
   std::string ClientStateFile() const { return File("checkpoint/clients.bin"); }
   /// Whether there is a checkpoint to go on from; else a run that is to be resumed starts afresh.
   bool has_checkpoint() const;
+  /// Whether that run has a clients.csv.
+  bool goes_on_with_clients() const;
 
   /// Appends to rounds.jsonl and flushes.
   void Round(const RoundRecord& record) override;

@@ -78,7 +78,6 @@ void Describe(const RunProgress& progress, const ServerState& state, uint64_t se
               RunSummary& summary) {
   summary.rounds = state.round;
   summary.skipped_rounds = progress.skipped_rounds;
-  if (summary.status == "completed") summary.stopped = progress.stop.reason;
   summary.final_metrics = progress.final_metrics;
   summary.best_metrics = progress.best_metrics;
   summary.wall_s = progress.wall_s;

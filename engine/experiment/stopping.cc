@@ -5,7 +5,7 @@
 namespace flsim {
 
 void Watch(const StopOptions& options, const RoundRecord& record, StopState& state) {
-  if (!options.Watches()) return;
+  if (!options.Watches() || !state.reason.empty()) return;
   const Json metrics = MetricsJson(record);
   const std::string& name = *options.metric;
   if (!metrics.contains(name)) return;
@@ -26,6 +26,7 @@ void Watch(const StopOptions& options, const RoundRecord& record, StopState& sta
 
 void CheckBudget(const StopOptions& options, double seconds, int64_t bytes, int64_t examples,
                  StopState& state) {
+  if (!state.reason.empty()) return;
   if (options.seconds > 0 && seconds >= options.seconds) {
     state.reason = "stop.seconds (" + ShowNumber(options.seconds) + ") are spent";
   } else if (options.bytes > 0 && bytes >= options.bytes) {

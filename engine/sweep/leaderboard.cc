@@ -11,15 +11,6 @@
 namespace flsim {
 namespace {
 
-std::optional<RecordedRun> Recorded(const SweepFolder& folder, const Trial& trial) {
-  if (folder.State(trial).status == "waiting") return {};
-  try {
-    return ReadRun(folder.TrialFolder(trial));
-  } catch (const DataError&) {
-    return {};  // it failed before it began
-  }
-}
-
 std::string Format(const char* format, double value) {
   char text[64];
   std::snprintf(text, sizeof text, format, value);
@@ -36,44 +27,58 @@ std::string PointLabel(const Trial& trial) {
 }  // namespace
 
 std::string RankingMetric(const Sweep& sweep, const SweepFolder& folder) {
-  if (sweep.halving && sweep.halving->metric) return *sweep.halving->metric;
-  for (const Trial& trial : sweep.trials) {
-    if (std::optional<RecordedRun> run = Recorded(folder, trial)) return MainMetric({*run});
+  std::string metric = "test_accuracy";
+  if (sweep.halving && sweep.halving->metric) {
+    metric = *sweep.halving->metric;
+  } else {
+    for (const Trial& trial : sweep.trials) {
+      const std::optional<RecordedRun> run = folder.Recorded(trial);
+      if (!run) continue;
+      const Json stop = run->config.value("stop", Json());
+      if (stop.is_object() && stop.contains("metric") && stop.at("metric").is_string())
+        metric = stop.at("metric").get<std::string>();
+      break;
+    }
   }
-  return "test_accuracy";
+  // summary.json's "client_loss_mean" is the mean of "client_loss" in rounds.jsonl.
+  const size_t mean = metric.rfind("_mean");
+  if (mean != std::string::npos) metric.replace(mean, 1, ".");
+  return metric;
 }
 
 std::vector<Rank> Rankings(const Sweep& sweep, const SweepFolder& folder, int64_t last) {
   const std::string metric = RankingMetric(sweep, folder);
   const bool higher = HigherIsBetter(metric);
   std::map<int64_t, Rank> points;
-  std::map<int64_t, std::vector<double>> values;
+  std::map<int64_t, std::vector<double>> values;  // in the last round, by point
   for (const Trial& trial : sweep.trials) {
-    const bool fresh = points.count(trial.point) == 0;
     Rank& rank = points[trial.point];
+    const bool fresh = rank.trials.empty();
     rank.point = trial.point;
     rank.label = PointLabel(trial);
     rank.trials.push_back(trial.number);
+    const std::string status = folder.State(trial).status;
+    const std::optional<RecordedRun> run = folder.Recorded(trial);
     std::vector<std::pair<int64_t, double>> series;
     int64_t rounds = 0;
-    std::optional<RecordedRun> run = Recorded(folder, trial);
-    if (run && folder.State(trial).status != "diverged") {
+    if (run && status != "diverged") {
       series = Series(*run, metric);
       while (!series.empty() && series.back().first > last) series.pop_back();
       if (!run->rounds.empty())
         rounds = std::min(last, run->rounds.back().at("round").get<int64_t>());
     }
     rank.rounds = fresh ? rounds : std::min(rank.rounds, rounds);
+    rank.complete = (fresh || rank.complete) && status == "completed";
     if (series.empty()) {
       ++rank.without;
       continue;
     }
-    values[trial.point].push_back(series.back().second);
-    for (const auto& value : series) {
-      const bool better = higher ? value.second > rank.best : value.second < rank.best;
-      if (rank.seeds == 0 || better) rank.best = value.second;
-      rank.seeds = 1;
+    std::vector<double>& of = values[trial.point];
+    for (const auto& [round, value] : series) {
+      const bool first = of.empty() && round == series.front().first;
+      if (first || (higher ? value > rank.best : value < rank.best)) rank.best = value;
     }
+    of.push_back(series.back().second);
   }
   std::vector<Rank> ranks;
   for (auto& [point, rank] : points) {
@@ -88,7 +93,8 @@ std::vector<Rank> Rankings(const Sweep& sweep, const SweepFolder& folder, int64_
   }
   std::stable_sort(ranks.begin(), ranks.end(), [&](const Rank& a, const Rank& b) {
     if ((a.without == 0) != (b.without == 0)) return a.without == 0;
-    if (a.rounds != b.rounds) return a.rounds > b.rounds;
+    if (a.complete != b.complete) return a.complete;
+    if (!a.complete && a.rounds != b.rounds) return a.rounds > b.rounds;
     return higher ? a.mean > b.mean : a.mean < b.mean;
   });
   return ranks;

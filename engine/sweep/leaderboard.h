@@ -15,16 +15,19 @@ struct Rank {
   std::string label;  ///< its settings: "strategy=fedprox, training.lr=0.1"
   std::vector<int64_t> trials;
   int64_t rounds = 0;              ///< that all of its trials have done
+  bool complete = false;           ///< whether all of them are completed
   int64_t seeds = 0, without = 0;  ///< trials with a value, and without: diverged, failed, not run
   double mean = 0, std = 0;        ///< of the last value; sample standard deviation, 0 for one seed
   double best = 0;                 ///< of all rounds and seeds
 };
 
-/// What a sweep's points are ranked by: its halving's metric, else the comparison's default.
+/// What a sweep's points are ranked by, as Series() names it: the metric of its halving, else the
+/// stop.metric of the trials, which has a default.
 std::string RankingMetric(const Sweep& sweep, const SweepFolder& folder);
 
-/// The points that have a value of the metric in rounds 0 .. last: those whose trials all have one
-/// first, of them those that went further first, then by the mean over the seeds; then the others.
+/// The points that have a value of the metric in rounds 0 .. last: first those whose trials all
+/// have one, and of them those that are complete, by the mean over their seeds, then those that
+/// went further.
 std::vector<Rank> Rankings(const Sweep& sweep, const SweepFolder& folder, int64_t last);
 
 /// The first `rows` of them as a table.

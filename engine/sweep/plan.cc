@@ -1,5 +1,6 @@
 #include "engine/sweep/plan.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +18,8 @@ namespace {
 
 /// What a second worker and each further one adds to the first: rounds end with waiting.
 constexpr double kFurtherWorker = 0.9;
+/// Of the state that clients keep, in bytes.
+constexpr int64_t kNoLimit = int64_t{1} << 50;
 
 int64_t ResidentBytes() {
   std::ifstream file("/proc/self/statm");
@@ -41,7 +44,7 @@ double Makespan(const std::vector<TrialCost>& costs, int parallel, int workers) 
 /// Seconds of one worker for the training of `members` of the first round.
 double Train(const Experiment& experiment, RoundRunner& runner, const TrainingSetup& setup,
              const ServerState& state, const std::vector<CohortMember>& members) {
-  ClientStore store(setup.ClientState(), INT64_MAX / 2, "");
+  ClientStore store(setup.ClientState(), kNoLimit, "");
   std::vector<int64_t> clients;
   for (const CohortMember& member : members) clients.push_back(member.client);
   std::sort(clients.begin(), clients.end());
@@ -54,19 +57,19 @@ double Train(const Experiment& experiment, RoundRunner& runner, const TrainingSe
 
 }  // namespace
 
-TrialCost MeasureTrial(Experiment experiment, LoadedData& data, const std::atomic<bool>& stop) {
+TrialCost MeasureTrial(Experiment& experiment, LoadedData& data, const std::atomic<bool>& stop) {
   constexpr double kShort = 0.2;  // seconds: then a whole round is measured
-  const int64_t before_data = ResidentBytes();
   experiment.Load(&data);
   const int64_t before = ResidentBytes();
   TrialCost cost;
-  cost.data_bytes = std::max<int64_t>(0, before - before_data);
   const ExperimentConfig& config = experiment.config();
   const Stopwatch start;
   WorkerPool pool(1);
   const TrainingSetup setup = experiment.Setup(stop);
   RoundRunner runner(setup, experiment.aggregator(), pool, {experiment.worker_devices()[0]});
-  Evaluator evaluator(setup, pool, runner, {config.evaluation.batch_size, nullptr, 0});
+  Evaluator evaluator(
+      setup, pool, runner,
+      {config.evaluation.batch_size, experiment.held_out(), *config.evaluation.fine_tune_epochs});
   const ServerState state = experiment.InitialState();
   cost.start_s = start.Seconds();
 
@@ -93,6 +96,15 @@ TrialCost MeasureTrial(Experiment experiment, LoadedData& data, const std::atomi
     pool.Run(1, [&](int worker, int64_t item) { evaluator.TestItem(state, worker, item); });
     test_s = wall.Seconds() * static_cast<double>(evaluator.TestItems());
   }
+  if (config.evaluation.clients != "none" && !members.empty()) {
+    const bool all = config.evaluation.clients == "all";
+    const int64_t clients =
+        all ? experiment.partition().clients() : static_cast<int64_t>(members.size());
+    const ClientStore store(setup.ClientState(), kNoLimit, "");
+    const Stopwatch wall;
+    evaluator.Clients(state, {members[members.size() / 2].client}, store);
+    test_s += wall.Seconds() * static_cast<double>(clients);
+  }
   const auto rounds = static_cast<double>(config.rounds);
   const int64_t every = config.evaluation.every;
   const double tests = every == 0 ? 1 : rounds / static_cast<double>(every) + 1;
@@ -102,18 +114,15 @@ TrialCost MeasureTrial(Experiment experiment, LoadedData& data, const std::atomi
 }
 
 SweepPlan PlanSweep(const std::vector<TrialCost>& costs, int cores, int64_t memory, int parallel) {
-  int64_t each = 0, data = 0;
-  for (const TrialCost& cost : costs) {
-    each = std::max(each, cost.bytes);
-    data = std::max(data, cost.data_bytes);
-  }
+  int64_t each = 0;
+  for (const TrialCost& cost : costs) each = std::max(each, cost.bytes);
   const auto trials = static_cast<int>(std::min<size_t>(costs.size(), 1 << 16));
   SweepPlan best;
   best.seconds = std::numeric_limits<double>::infinity();
   const int most = std::max(1, std::min(parallel == 0 ? cores : parallel, trials));
   for (int p = parallel == 0 ? 1 : most; p <= most; ++p) {
     const int workers = std::max(1, cores / p);
-    const int64_t bytes = data + p * each;
+    const int64_t bytes = (p - 1) * each;
     if (p > 1 && parallel == 0 && bytes > memory) break;
     // More trials side by side than cores share them.
     const double crowded = std::max(1.0, static_cast<double>(p) / cores);
@@ -121,6 +130,12 @@ SweepPlan PlanSweep(const std::vector<TrialCost>& costs, int cores, int64_t memo
     if (seconds <= best.seconds) best = {p, workers, seconds, bytes};
   }
   return best;
+}
+
+int64_t PeakMemory() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
 }
 
 int64_t AvailableMemory() {

@@ -11,16 +11,15 @@ namespace flsim {
 
 /// What a trial costs on one worker.
 struct TrialCost {
-  double start_s = 0;      ///< partition, replicas
-  double rounds_s = 0;     ///< all of its rounds, evaluations included
-  int64_t bytes = 0;       ///< of memory, beside the data
-  int64_t data_bytes = 0;  ///< of memory, the data
+  double start_s = 0;   ///< partition, replicas
+  double rounds_s = 0;  ///< all of its rounds, evaluations included
+  int64_t bytes = 0;    ///< of memory, beside the data
 };
 
-/// Trains some clients of the first round of an experiment, loaded from `data`, and evaluates a
-/// part of the test set, and scales that up. Takes some tenths of a second, or as long as one
-/// client's training.
-TrialCost MeasureTrial(Experiment experiment, LoadedData& data, const std::atomic<bool>& stop);
+/// Trains some clients of the first round of an experiment, which is loaded from `data`, evaluates
+/// a part of the test set and one client, and scales that up. Takes as long as one client's
+/// training and evaluation, and up to some tenths of a second more.
+TrialCost MeasureTrial(Experiment& experiment, LoadedData& data, const std::atomic<bool>& stop);
 
 struct SweepPlan {
   int parallel = 1;  ///< trials at the same time
@@ -30,10 +29,12 @@ struct SweepPlan {
 };
 
 /// The number of trials side by side that ends the sweep soonest among those that fit into
-/// `memory` bytes; where `parallel` is not 0, that number. Trials of costs[i], in this order, on
-/// `cores`.
+/// `memory` bytes beside the first; where `parallel` is not 0, that number. Trials of costs[i], in
+/// this order, on `cores`.
 SweepPlan PlanSweep(const std::vector<TrialCost>& costs, int cores, int64_t memory, int parallel);
 
+/// The most memory that this process has had so far, in bytes.
+int64_t PeakMemory();
 /// Bytes of memory that this machine has left.
 int64_t AvailableMemory();
 

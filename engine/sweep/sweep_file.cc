@@ -5,10 +5,12 @@
 #include <cstdio>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "engine/core/error.h"
 #include "engine/core/options.h"
 #include "engine/core/rng.h"
+#include "engine/experiment/stopping.h"
 
 namespace flsim {
 namespace {
@@ -108,6 +110,7 @@ Json Draw(const Json& distribution, const std::string& path, Rng& rng, Problems&
                         values[1].is_number() && values[0] < values[1];
   if (!is_range) return refuse(name + " needs two numbers, the smaller one first");
   const auto low = values[0].get<double>(), high = values[1].get<double>();
+  if (!std::isfinite(high - low)) return refuse(name + " needs a range that is finite");
   if (name == "uniform") return FourDigits(low + (high - low) * rng.Uniform());
   if (name == "log_uniform") {
     if (low <= 0) return refuse("log_uniform needs numbers above 0");
@@ -116,6 +119,8 @@ Json Draw(const Json& distribution, const std::string& path, Rng& rng, Problems&
   if (name == "integer") {
     if (!values[0].is_number_integer() || !values[1].is_number_integer())
       return refuse("integer needs two integers");
+    constexpr double kExact = 9007199254740992;  // 2^53
+    if (low < -kExact || high > kExact) return refuse("integer needs numbers within 2^53 of 0");
     const auto first = values[0].get<int64_t>(), last = values[1].get<int64_t>();
     return first + static_cast<int64_t>(rng.Below(static_cast<uint64_t>(last - first) + 1));
   }
@@ -166,7 +171,7 @@ std::vector<Axis> Axes(const Json& object, const std::string& path, Problems& pr
 std::vector<Assignments> Combine(std::vector<Assignments> points, const std::vector<Axis>& axes) {
   for (const Axis& axis : axes) {
     if (static_cast<double>(points.size()) * static_cast<double>(axis.size()) > kMostTrials)
-      throw ConfigError("makes more than 100,000 trials");
+      throw ConfigError("the axes make more than 100,000 trials");
     std::vector<Assignments> combined;
     for (const Assignments& point : points) {
       for (const Assignments& alternative : axis) {
@@ -184,6 +189,21 @@ Json Changed(const Json& base, const Assignments& settings) {
   Json config = base;
   for (const auto& [key, value] : settings) SetAtPath(config, key, value);
   return config;
+}
+
+/// Adds a problem for what the paths of the points can't be set to.
+void CheckPaths(const Json& base, const std::vector<Assignments>& points, Problems& problems) {
+  constexpr std::string_view kFlag = "--set ";
+  std::set<std::string> told;
+  for (const Assignments& point : points) {
+    try {
+      Changed(base, point);
+    } catch (const ConfigError& error) {
+      std::string text = error.what();
+      if (text.rfind(kFlag, 0) == 0) text.erase(0, kFlag.size());
+      if (told.insert(text).second) problems.AddLine(text);
+    }
+  }
 }
 
 /// The value at a path of a config; for a component given with options, its name. Null if absent.
@@ -221,7 +241,10 @@ std::vector<Assignments> Conditioned(const std::vector<Assignments>& points, con
   const Json when = condition.value("when", Json());
   if (!IsObject(when, JoinPath(path, "when"), problems)) return points;
   const std::vector<Axis> axes = Axes(condition, path, problems);
-  const bool skip = condition.value("skip", Json(false)) == true;
+  const Json skipped = condition.value("skip", Json(false));
+  if (!skipped.is_boolean())
+    problems.Add(JoinPath(path, "skip"), "must be true or false, got " + Shown(skipped));
+  const bool skip = skipped == true;
   if (!skip && axes.empty())
     problems.Add(path, "does nothing; it needs grid, zip, random or \"skip\": true");
   std::vector<Assignments> out;
@@ -256,10 +279,14 @@ Halving ReadHalving(const Json& json, Problems& problems) {
   if (!IsObject(json, "halving", problems)) return halving;
   RefuseUnknown(json, {"metric", "eta", "min_rounds"}, "halving", problems);
   if (json.contains("metric")) {
-    if (json.at("metric").is_string())
-      halving.metric = json.at("metric").get<std::string>();
+    const Json& metric = json.at("metric");
+    const bool known =
+        std::find(kWatchedMetrics.begin(), kWatchedMetrics.end(), metric) != kWatchedMetrics.end();
+    if (known)
+      halving.metric = metric.get<std::string>();
     else
-      problems.Add("halving.metric", "must be a metric's name, got " + Shown(json.at("metric")));
+      problems.Add("halving.metric",
+                   "must be one of " + JoinNames(kWatchedMetrics) + "; got " + Shown(metric));
   }
   halving.eta = Integer(json, "eta", 3, 2, 1000, "halving", problems);
   halving.min_rounds = Integer(json, "min_rounds", 1, 1, 4294967295, "halving", problems);
@@ -268,6 +295,7 @@ Halving ReadHalving(const Json& json, Problems& problems) {
 
 std::vector<Assignments> ReadPoints(const Json& json, const Json& base, Problems& problems) {
   std::vector<Assignments> points = Combine(std::vector<Assignments>(1), Axes(json, "", problems));
+  CheckPaths(base, points, problems);
   if (!json.contains("conditions")) return points;
   const Json& conditions = json.at("conditions");
   if (!conditions.is_array()) {
@@ -277,6 +305,7 @@ std::vector<Assignments> ReadPoints(const Json& json, const Json& base, Problems
   for (size_t i = 0; i < conditions.size() && problems.size() == 0; ++i) {
     points =
         Conditioned(points, base, conditions[i], "conditions[" + std::to_string(i) + "]", problems);
+    CheckPaths(base, points, problems);
   }
   return points;
 }
@@ -319,7 +348,7 @@ Sweep ReadSweep(const std::string& file, const std::vector<std::string>& overrid
   Problems problems;
   Sweep sweep;
   sweep.file = file;
-  if (!IsObject(json, "", problems)) problems.ThrowIfAny(file);
+  if (!json.is_object()) throw ConfigError(file + " must hold an object, got " + Shown(json));
   RefuseUnknown(
       json, {"$schema", "name", "base", "grid", "zip", "random", "conditions", "repeat", "halving"},
       "", problems);
@@ -329,13 +358,17 @@ Sweep ReadSweep(const std::string& file, const std::vector<std::string>& overrid
     sweep.name = name.get<std::string>();
   else
     problems.Add("name", "must be a text, got " + Shown(name));
+  const bool usable = !sweep.name.empty() && sweep.name != "." && sweep.name != ".." &&
+                      sweep.name.find('/') == std::string::npos;
+  if (name.is_string() && !usable)
+    problems.Add("name", "must be usable as a folder's name, got " + Shown(name));
   const int64_t repeat = Integer(json, "repeat", 1, 1, 100000, "", problems);
   if (json.contains("halving")) sweep.halving = ReadHalving(json.at("halving"), problems);
   std::vector<Assignments> points;
   try {
     points = ReadPoints(json, base, problems);
   } catch (const ConfigError& error) {
-    problems.Add("", error.what());
+    problems.AddLine(error.what());
   }
   problems.ThrowIfAny(file);
 
@@ -351,13 +384,18 @@ Sweep ReadSweep(const std::string& file, const std::vector<std::string>& overrid
         sweep.axes.push_back(key);
     }
   }
+  for (const std::string& axis : sweep.axes) {
+    if (axis == "name" || axis == "output.dir" || axis == "runtime.workers")
+      problems.Add(axis, "can't be varied: the sweep sets it for each trial");
+  }
   if (repeat > 1 && varies_seed)
     problems.Add("repeat", "sets the seeds, but seed is varied already; leave one of them out");
   if (points.empty()) problems.Add("conditions", "skip every point");
   if (static_cast<double>(points.size()) * static_cast<double>(repeat) > kMostTrials)
     problems.Add("repeat", "makes more than 100,000 trials");
   problems.ThrowIfAny(file);
-  std::map<std::string, int64_t> numbers;  // of points, by their settings
+  std::map<std::string, int64_t> numbers;           // of points, by their settings
+  std::set<std::pair<int64_t, uint64_t>> distinct;  // point and seed
   for (const Assignments& point : points) {
     Json settings = Json::object();
     for (const auto& [key, value] : point) {
@@ -367,7 +405,6 @@ Sweep ReadSweep(const std::string& file, const std::vector<std::string>& overrid
     const int64_t number = numbers.emplace(settings.dump(), next).first->second;
     for (int64_t i = 0; i < repeat; ++i) {
       Trial trial;
-      trial.number = static_cast<int64_t>(sweep.trials.size()) + 1;
       trial.point = number;
       trial.settings = point;
       trial.config = Changed(base, point);
@@ -376,7 +413,9 @@ Sweep ReadSweep(const std::string& file, const std::vector<std::string>& overrid
       if (seed.is_number_unsigned() || (seed.is_number_integer() && seed >= 0)) {
         trial.seed = seed.get<uint64_t>() + static_cast<uint64_t>(i);
         trial.config["seed"] = trial.seed;
+        if (!distinct.emplace(number, trial.seed).second) continue;  // drawn before
       }
+      trial.number = static_cast<int64_t>(sweep.trials.size()) + 1;
       trial.config["name"] = trial.Folder();
       sweep.trials.push_back(std::move(trial));
     }

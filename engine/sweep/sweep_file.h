@@ -31,7 +31,7 @@ struct Trial {
 /// Successive halving (Jamieson and Talwalkar, 2016): all points run for `min_rounds`, the best of
 /// them, 1 in `eta`, for eta times as many, and so on.
 struct Halving {
-  std::optional<std::string> metric;  ///< of rounds.jsonl; absent: as a comparison's default
+  std::optional<std::string> metric;  ///< one of kWatchedMetrics; absent: stop.metric
   int64_t eta = 3, min_rounds = 1;
 };
 

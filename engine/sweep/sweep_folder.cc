@@ -29,6 +29,11 @@ Json ObjectIn(const std::string& file) {
   return json.is_object() ? json : Json();
 }
 
+std::string TextAt(const Json& object, const char* key, const char* absent) {
+  const Json value = object.value(key, Json());
+  return value.is_string() ? value.get<std::string>() : absent;
+}
+
 std::string Text(const Json& value) {
   return value.is_string() ? value.get<std::string>() : value.is_null() ? "" : value.dump();
 }
@@ -86,20 +91,26 @@ SweepFolder::SweepFolder(std::string path, const Sweep& sweep, bool replace)
 }
 
 SweepFolder::~SweepFolder() {
-  if (lock_ >= 0) close(lock_);
+  for (const int lock : locks_) close(lock);
+}
+
+void SweepFolder::Lock(const std::string& name, int operation) {
+  const int lock = open((path_ + "/" + name).c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
+  if (lock < 0) throw ConfigError("can't write to " + path_ + "; choose another with --out");
+  locks_.push_back(lock);
+  if (flock(lock, operation | LOCK_NB) != 0)
+    throw ConfigError(path_ + " is in use by another flsim process");
 }
 
 void SweepFolder::Begin(const Shard& shard) {
   try {
     fs::create_directories(path_);
-    std::string name = path_ + "/.lock";
-    if (!shard.is_whole())
-      name += "-" + std::to_string(shard.index) + "-of-" + std::to_string(shard.of);
-    lock_ = open(name.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
-    if (lock_ < 0) throw ConfigError("can't write to " + path_ + "; choose another with --out");
-    if (flock(lock_, LOCK_EX | LOCK_NB) != 0)
-      throw ConfigError(path_ + " is in use by another flsim process");
+    Lock(".lock", shard.is_whole() ? LOCK_EX : LOCK_SH);
+    if (!shard.is_whole()) {
+      Lock(".lock-" + std::to_string(shard.index) + "-of-" + std::to_string(shard.of), LOCK_EX);
+    }
     if (replace_) ClearOldSweep();
+    replace_ = false;
   } catch (const fs::filesystem_error& error) {
     throw ConfigError("can't write to the sweep's folder " + path_ + ": " + error.code().message() +
                       "; choose another with --out");
@@ -120,19 +131,29 @@ void SweepFolder::ClearOldSweep() const {
 TrialState SweepFolder::State(const Trial& trial) const {
   const std::string folder = TrialFolder(trial);
   TrialState state;
+  if (replace_) return state;
   state.summary = ObjectIn(folder + "/summary.json");
   if (state.summary.is_object()) {
-    state.status = state.summary.value("status", "unfinished");
-    if (state.status == "diverged") state.reason = state.summary.value("reason", "");
+    state.status = TextAt(state.summary, "status", "unfinished");
+    if (state.status == "diverged") state.reason = TextAt(state.summary, "reason", "");
   } else if (Exists(folder + "/rounds.jsonl")) {
     state.status = "unfinished";
   }
   const Json note = ObjectIn(folder + "/trial.json");
   if (note.is_object() && !state.done()) {
-    state.status = note.value("status", "failed");
-    state.reason = note.value("reason", "");
+    state.status = TextAt(note, "status", "failed");
+    state.reason = TextAt(note, "reason", "");
   }
   return state;
+}
+
+std::optional<RecordedRun> SweepFolder::Recorded(const Trial& trial) const {
+  if (State(trial).status == "waiting") return {};
+  try {
+    return ReadRun(TrialFolder(trial));
+  } catch (const DataError&) {
+    return {};  // it failed before it began
+  }
 }
 
 void SweepFolder::Note(const Trial& trial, const std::string& status,
@@ -154,7 +175,7 @@ void SweepFolder::WriteTrials() const {
   const std::vector<std::string> metrics = MetricsOf(states);
   std::string csv = "trial,point";
   for (const std::string& axis : sweep_.axes) csv += "," + CsvField(axis);
-  csv += ",seed,status,reason,rounds";
+  csv += ",seed,status,reason,rounds_done";
   for (const std::string& metric : metrics) csv += "," + metric;
   csv += ",best_round";
   for (const std::string& metric : metrics) csv += ",best_" + metric;

@@ -1,9 +1,11 @@
 // The folder of a sweep: sweep.json, a run folder for each trial, and the tables made of them.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/analysis/runs.h"
 #include "engine/core/json.h"
 #include "engine/sweep/sweep_file.h"
 
@@ -11,12 +13,14 @@ namespace flsim {
 
 /// How far a trial is, as its folder tells.
 struct TrialState {
-  /// waiting, unfinished (killed), interrupted, dropped (by halving), completed, diverged or
-  /// failed.
+  /// waiting, unfinished (killed), interrupted, paused (between two rungs of halving), dropped (by
+  /// halving), completed, diverged or failed.
   std::string status = "waiting";
   std::string reason;  ///< of the last two, and of a trial that was dropped
   Json summary;        ///< null where there is none
   bool done() const { return status == "completed" || status == "diverged"; }
+  /// Whether nothing is left to do, or there is no use in it.
+  bool settled() const { return done() || status == "dropped"; }
 };
 
 /// A part of a sweep's trials: every `of`-th, from the `index`-th on.
@@ -37,13 +41,16 @@ class SweepFolder {
   SweepFolder(const SweepFolder&) = delete;
   SweepFolder& operator=(const SweepFolder&) = delete;
 
-  /// Makes the folder (clears the sweep that is replaced), writes sweep.json and takes the lock of
-  /// the shard: a second process on the same shard is refused.
+  /// Makes the folder (clears the sweep that is replaced) and writes sweep.json. A second process
+  /// is refused, unless both run shards, and not the same one.
   void Begin(const Shard& shard);
 
   const std::string& path() const { return path_; }
   std::string TrialFolder(const Trial& trial) const { return path_ + "/" + trial.Folder(); }
+  /// Of a sweep that is to be replaced, every trial waits.
   TrialState State(const Trial& trial) const;
+  /// What the trial has recorded so far, if it has begun.
+  std::optional<RecordedRun> Recorded(const Trial& trial) const;
   /// Notes why a trial could not be run; and that one was dropped by halving. The note is gone when
   /// the trial ends otherwise.
   void Note(const Trial& trial, const std::string& status, const std::string& reason) const;
@@ -53,12 +60,13 @@ class SweepFolder {
   void WriteTrials() const;
 
  private:
+  void Lock(const std::string& name, int operation);
   void ClearOldSweep() const;
 
   std::string path_;
   const Sweep& sweep_;
   bool replace_;
-  int lock_ = -1;
+  std::vector<int> locks_;
 };
 
 /// A field of CSV, in quotes where it needs them.

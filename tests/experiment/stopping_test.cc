@@ -164,7 +164,7 @@ TEST_CASE("what is never taken can't be watched") {
         "  stop.metric: client_loss_mean is not taken while evaluation.clients is \"none\"");
   CHECK(error({{"stop.patience", 5}, {"evaluation.every", 0}}) ==
         "test.json has 1 problem\n"
-        "  stop: watches test_loss, which is taken only at the end while evaluation.every is 0");
+        "  stop.metric: test_loss is taken only at the end while evaluation.every is 0");
   CHECK(error({{"stop.metric", "accuracy"}}).find("stop.metric: must be one of") !=
         std::string::npos);
 }

@@ -176,7 +176,7 @@ TEST_CASE("a trial that fails or diverges is recorded with its reason, and the o
   CHECK(state.State(changed.trials[2]).reason.find("round 1, client") != std::string::npos);
   state.WriteTrials();
   const std::string csv = ReadFile(folder / "out/trials.csv");
-  CHECK(csv.find("trial,point,training.lr,model.init,seed,status,reason,rounds,") == 0);
+  CHECK(csv.find("trial,point,training.lr,model.init,seed,status,reason,rounds_done,") == 0);
   CHECK(std::count(csv.begin(), csv.end(), '\n') == 5);
 }
 
@@ -250,8 +250,8 @@ TEST_CASE("trials whose configs have problems are told before any is run") {
   const Sweep halved = Written(
       folder / "s.json", {{"grid", {{"evaluation.every", {5}}}}, {"halving", {{"min_rounds", 2}}}});
   CHECK(ErrorOf<ConfigError>([&] { CheckTrials(halved); }) ==
-        (folder / "s.json") +
-            ": halving.min_rounds must be at least evaluation.every (5, and that not 0), got 2");
+        (folder / "s.json") + ": 1 of 1 trials can't be run\n" + (folder / "s.json") +
+            ": halving.min_rounds: must be at least evaluation.every (5), got 2");
 }
 
 TEST_CASE("the cost of a trial grows with its rounds and counts what is left to run") {
