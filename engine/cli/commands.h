@@ -1,6 +1,8 @@
 // The commands of the program. Each returns its exit code or throws one of engine/core/error.h.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +33,14 @@ struct ReplayFlags {
   std::string updates;
 };
 
+struct CompareFlags {
+  std::vector<std::string> runs;
+  std::string metric, baseline, format, of, out;  ///< empty: the default
+  std::optional<double> target;
+  std::optional<int64_t> rounds;
+  double confidence = 0.95;
+};
+
 int RunCommand(const RunFlags& flags);
 
 /// Reports every problem of a config without reading data; prints what it would run, or with
@@ -42,6 +52,9 @@ int PartitionCommand(const ConfigFlags& flags, const std::string& out);
 
 /// Replays recorded updates under the config's strategy; see engine/experiment/replay.h.
 int ReplayCommand(const ReplayFlags& flags);
+
+/// Compares groups of runs over their seeds; prints or writes the tables.
+int CompareCommand(const CompareFlags& flags);
 
 int ListCommand(const std::string& kind);
 int DescribeCommand(const std::string& kind, const std::string& name);
