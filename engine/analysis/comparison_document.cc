@@ -80,7 +80,7 @@ Table GroupTable(const Comparison& comparison) {
   if (comparison.view.rounds)
     table.caption += " in rounds 0 to " + std::to_string(*comparison.view.rounds);
   table.caption += ": mean over seeds ± half its " + Percent(comparison.confidence) + " t interval";
-  table.header = {"group", "seeds", "final", "bootstrap", "best", "AUC"};
+  table.header = {"group", "seeds", "final", "final, bootstrap", "best", "AUC"};
   for (const GroupResult& group : comparison.groups) {
     const Estimate& of = group.final_value;
     table.rows.push_back({group.label, std::to_string(group.outcomes.size()), Show(of),
@@ -250,7 +250,8 @@ std::string CsvOf(const Comparison& comparison) {
     const TargetCost cost = group.to_target.value_or(TargetCost{NAN, NAN, NAN});
     for (const std::string& cell :
          {Number(comparison.target), comparison.target ? std::to_string(group.reached) : "",
-          Number(cost.rounds), Number(cost.bytes), Number(cost.seconds), Show(comparison.of)})
+          Number(cost.rounds), Number(cost.bytes), Number(cost.seconds),
+          comparison.of == Aspect::kArea ? "auc" : Show(comparison.of)})
       cells.push_back(cell);
     const auto found = std::find_if(comparison.differences.begin(), comparison.differences.end(),
                                     [&](const Difference& each) { return each.group == i; });

@@ -1,6 +1,7 @@
 #include "engine/analysis/comparison_warnings.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "engine/core/json.h"
@@ -49,6 +50,16 @@ void AddEndedEarly(const Comparison& comparison, std::vector<std::string>& warni
     warnings.push_back("ended early on purpose, and counted as they ended: " + Join(stopped));
 }
 
+/// The fewest pairs of a paired difference, of 2 or more; 0 if there is none.
+size_t FewestPairs(const Comparison& comparison) {
+  size_t fewest = 0;
+  for (const Difference& difference : comparison.differences) {
+    const size_t pairs = difference.paired_seeds.size();
+    if (pairs >= 2 && (fewest == 0 || pairs < fewest)) fewest = pairs;
+  }
+  return fewest;
+}
+
 void AddFewSeeds(const Comparison& comparison, std::vector<std::string>& warnings) {
   std::vector<std::string> one, few;
   size_t fewest = kFewForBootstrap;
@@ -59,15 +70,23 @@ void AddFewSeeds(const Comparison& comparison, std::vector<std::string>& warning
       few.push_back(group.label + " (" + std::to_string(seeds) + ")");
     if (seeds > 1) fewest = std::min(fewest, seeds);
   }
-  if (!one.empty()) warnings.push_back("one seed gives no interval and no test: " + Join(one));
+  const auto named = [&](const std::vector<std::string>& groups) {
+    return groups.size() == comparison.groups.size() ? "every group" : Join(groups);
+  };
+  if (!one.empty()) warnings.push_back("one seed gives no interval and no test: " + named(one));
   if (!few.empty())
     warnings.push_back("fewer than " + std::to_string(kFewSeeds) +
                        " seeds: t intervals are wide, and differences that matter may not be "
                        "significant: " +
-                       Join(few));
+                       named(few));
   if (fewest < kFewForBootstrap)
     warnings.push_back("a bootstrap interval of fewer than " + std::to_string(kFewForBootstrap) +
                        " seeds is too narrow; go by the t interval");
+  const size_t pairs = FewestPairs(comparison);
+  const double least = std::ldexp(2, -static_cast<int>(pairs));
+  if (pairs > 0 && least > 1 - comparison.confidence)
+    warnings.push_back("a sign-flip test over " + std::to_string(pairs) +
+                       " pairs can't give a p below " + ShowNumber(least));
 }
 
 /// The runs of a group and of the baseline that stand for their configs.

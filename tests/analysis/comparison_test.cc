@@ -229,6 +229,14 @@ TEST_CASE("few seeds are said to be few") {
             "a bootstrap interval of fewer than 10 seeds is too narrow; go by the t interval"));
   CHECK(comparison.differences[0].mean);
   CHECK_FALSE(comparison.differences[0].p);
+  for (const uint64_t seed : {2, 3})
+    Made(folder, "b" + std::to_string(seed), {{0.1, 0.5}, seed, {kProx}});
+  const auto three = RunsIn(folder);
+  const auto of_three = WarningsOf(Compare(three, {}));
+  CHECK(Has(of_three,
+            "fewer than 5 seeds: t intervals are wide, and differences that matter may not be "
+            "significant: every group"));
+  CHECK(Has(of_three, "a sign-flip test over 3 pairs can't give a p below 0.25"));
 }
 
 TEST_CASE("Holm's adjustment is over all differences to the baseline") {

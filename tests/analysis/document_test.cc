@@ -80,8 +80,8 @@ TEST_CASE("a comparison's tables show two digits of each interval, and p as it i
   INFO(text);
   for (const char* line :
        {"test_accuracy (higher is better): mean over seeds ± half its 95 % t interval\n",
-        "  strategy=fedavg       3  0.40 ± 0.25  [0.30, 0.50]  0.40 ± 0.25  0.25 ± 0.12\n",
-        "  strategy=fedavgm      1       0.1000             –       0.1000       0.1000\n",
+        "  strategy=fedavg       3  0.40 ± 0.25      [0.30, 0.50]  0.40 ± 0.25  0.25 ± 0.12\n",
+        "  strategy=fedavgm      1       0.1000                 –       0.1000       0.1000\n",
         "until test_accuracy reaches 0.3000 (the best that all completed runs reach): medians over "
         "seeds\n",
         "  strategy=fedavg    3 of 3       1   15 B     1.00\n",
