@@ -16,9 +16,9 @@ std::string ChooseMetric(const std::string& metric, const std::vector<RecordedRu
   const std::vector<std::string> names = MetricNames(runs);
   if (std::find(names.begin(), names.end(), metric) != names.end()) return metric;
   const std::string near = Nearest(metric, names);
-  throw ConfigError("--metric " + metric + ": no run has recorded it; " +
-                    (near.empty() ? "" : "did you mean '" + near + "'? ") +
-                    "Recorded: " + JoinNames(names));
+  throw ConfigError("--metric " + metric +
+                    ": no run has recorded it (recorded: " + JoinNames(names) + ")" +
+                    (near.empty() ? "" : "; did you mean '" + near + "'?"));
 }
 
 bool HoldsRun(const RunGroup& group, const std::string& folder) {

@@ -83,7 +83,9 @@ Table GroupTable(const Comparison& comparison) {
   table.header = {"group", "seeds", "final", "final, bootstrap", "best", "AUC"};
   for (const GroupResult& group : comparison.groups) {
     const Estimate& of = group.final_value;
-    table.rows.push_back({group.label, std::to_string(group.outcomes.size()), Show(of),
+    const std::string diverged =
+        group.diverged > 0 ? " (" + std::to_string(group.diverged) + " diverged)" : "";
+    table.rows.push_back({group.label, std::to_string(group.outcomes.size()) + diverged, Show(of),
                           ShowBootstrap(of.mean, of.interval, of.bootstrap), Show(group.best),
                           Show(group.area)});
   }

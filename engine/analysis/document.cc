@@ -91,10 +91,12 @@ std::string ForLatex(const std::string& text) {
                                         {"<", "$<$"},
                                         {">", "$>$"},
                                         {"±", "$\\pm$"},
-                                        {"−", "$-$"},
                                         {"–", "--"},
+                                        {"[-", "[$-$"},
+                                        {" -", " $-$"},
                                         {"\n", " "}};
-  return Replaced(text, kSpecial);
+  const bool negative = text.size() > 1 && text[0] == '-';
+  return negative ? "$-$" + Replaced(text.substr(1), kSpecial) : Replaced(text, kSpecial);
 }
 
 template <class Escape>

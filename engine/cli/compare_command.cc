@@ -25,6 +25,8 @@ std::string FormatOf(const CompareFlags& flags) {
 CompareOptions OptionsOf(const CompareFlags& flags) {
   if (flags.target && !std::isfinite(*flags.target))
     throw ConfigError("--target must be a finite number, got " + std::to_string(*flags.target));
+  if (flags.rounds && *flags.rounds < 0)
+    throw ConfigError("--rounds must be at least 0, got " + std::to_string(*flags.rounds));
   CompareOptions options;
   options.metric = flags.metric;
   options.baseline = flags.baseline;

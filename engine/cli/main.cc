@@ -67,8 +67,7 @@ CLI::App* AddCompare(CLI::App& app, CompareFlags& flags) {
   compare->add_option("--target", flags.target,
                       "Value whose rounds, bytes and seconds are told; by default the best that "
                       "every completed run reaches");
-  compare->add_option("--rounds", flags.rounds, "Looks at the first so many rounds only")
-      ->check(CLI::NonNegativeNumber);
+  compare->add_option("--rounds", flags.rounds, "Looks at the first so many rounds only");
   compare->add_option("--confidence", flags.confidence, "Of the intervals; 0.95 by default");
   compare
       ->add_option("--format", flags.format,

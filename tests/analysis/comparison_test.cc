@@ -301,8 +301,8 @@ TEST_CASE("what can't be compared is refused with the reason") {
   CompareOptions options;
   options.metric = "test_acuracy";
   CHECK(ErrorOf<ConfigError>([&] { Compare(runs, options); }) ==
-        "--metric test_acuracy: no run has recorded it; did you mean 'test_accuracy'? Recorded: "
-        "test_accuracy");
+        "--metric test_acuracy: no run has recorded it (recorded: test_accuracy); did you mean "
+        "'test_accuracy'?");
   options = {};
   options.confidence = 95;
   CHECK(ErrorOf<ConfigError>([&] { Compare(runs, options); }) ==

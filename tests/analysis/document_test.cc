@@ -55,6 +55,9 @@ TEST_CASE("LaTeX escapes what it would read as commands") {
   document.tables = {{"\\input{x}$&#%_^~", {"a"}, {}}};
   CHECK(ToLatex(document).find("\\caption{\\textbackslash{}input\\{x\\}\\$\\&\\#\\%\\_"
                                "\\textasciicircum{}\\textasciitilde{}}") != std::string::npos);
+  document.tables = {{"", {"a", "b", "c"}, {{"lr=1e-05", "-0.1 ± 0.2", "[-0.3, -0.1]"}}}};
+  CHECK(ToLatex(document).find("lr=1e-05 & $-$0.1 $\\pm$ 0.2 & [$-$0.3, $-$0.1] \\\\\n") !=
+        std::string::npos);
 }
 
 TEST_CASE("CSV quotes cells with commas, quotes and line ends") {
@@ -80,8 +83,10 @@ TEST_CASE("a comparison's tables show two digits of each interval, and p as it i
   INFO(text);
   for (const char* line :
        {"test_accuracy (higher is better): mean over seeds ± half its 95 % t interval\n",
-        "  strategy=fedavg       3  0.40 ± 0.25      [0.30, 0.50]  0.40 ± 0.25  0.25 ± 0.12\n",
-        "  strategy=fedavgm      1       0.1000                 –       0.1000       0.1000\n",
+        "  strategy=fedavg                3  0.40 ± 0.25      [0.30, 0.50]  0.40 ± 0.25  0.25 ± "
+        "0.12\n",
+        "  strategy=fedavgm  1 (1 diverged)       0.1000                 –       0.1000       "
+        "0.1000\n",
         "until test_accuracy reaches 0.3000 (the best that all completed runs reach): medians over "
         "seeds\n",
         "  strategy=fedavg    3 of 3       1   15 B     1.00\n",

@@ -58,9 +58,10 @@ TEST_CASE("compare refuses what is no run and flags that make no sense") {
   RunSome(folder);
   const ProgramResult metric = RunProgram({"compare", folder / "0.01-1", "--metric", "test_lss"});
   CHECK(metric.exit_code == 2);
-  CHECK(metric.err.rfind("flsim: --metric test_lss: no run has recorded it; did you mean "
-                         "'test_loss'? Recorded: test_loss, ",
+  CHECK(metric.err.rfind("flsim: --metric test_lss: no run has recorded it (recorded: test_loss, ",
                          0) == 0);
+  CHECK(RunProgram({"compare", folder / "0.01-1", "--rounds", "-1"}).err ==
+        "flsim: --rounds must be at least 0, got -1\n");
   CHECK(RunProgram({"compare", folder / "0.01-1", "--target", "nan"}).err ==
         "flsim: --target must be a finite number, got nan\n");
   CHECK(RunProgram({"compare"}).exit_code == 2);
