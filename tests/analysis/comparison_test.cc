@@ -5,7 +5,7 @@
 
 #include "engine/analysis/comparison_warnings.h"
 #include "engine/core/error.h"
-#include "tests/analysis/run_folders.h"
+#include "tests/analysis/made_runs.h"
 
 namespace flsim {
 namespace {

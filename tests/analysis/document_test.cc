@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "engine/analysis/comparison_document.h"
-#include "tests/analysis/run_folders.h"
+#include "tests/analysis/made_runs.h"
 
 namespace flsim {
 namespace {

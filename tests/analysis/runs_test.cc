@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "engine/core/error.h"
-#include "tests/analysis/run_folders.h"
+#include "tests/analysis/made_runs.h"
 
 namespace flsim {
 namespace {

@@ -13,7 +13,7 @@
 namespace flsim {
 
 /// A run whose test accuracy after round r is accuracy[r].
-struct MadeRun {
+struct HandMadeRun {
   std::vector<double> accuracy;
   uint64_t seed = 1;
   std::vector<std::pair<std::string, Json>> settings = {};
@@ -23,7 +23,7 @@ struct MadeRun {
 };
 
 /// Round r takes 10 r bytes up, 5 r down and r seconds, and its cohort is {r}.
-inline std::string Made(const TempFolder& folder, const std::string& name, const MadeRun& run) {
+inline std::string Made(const TempFolder& folder, const std::string& name, const HandMadeRun& run) {
   const std::string path = folder / name;
   std::filesystem::create_directories(path + "/checkpoint");
   const auto last = static_cast<int64_t>(run.accuracy.size()) - 1;
