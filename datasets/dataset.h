@@ -86,6 +86,8 @@ class Dataset {
   virtual std::vector<float> TrainTargets() const { return {}; }
   /// Names of the classes; may be empty.
   virtual std::vector<std::string> ClassNames() const { return {}; }
+  /// Whether the data depend on the experiment's seed; else on the options alone.
+  virtual bool UsesSeed() const { return false; }
 
   /// SHA-256 (hexadecimal) of the examples or of all that generates them: equal hash, equal data.
   virtual std::string Hash() const = 0;

@@ -154,4 +154,28 @@ std::string ShowPartition(const Partition& partition, const PartitionInput& inpu
   return text + HeatMap(partition, input, class_names, utf8);
 }
 
+std::string PartitionCsv(const Partition& partition, const PartitionInput& input,
+                         const std::vector<std::string>& class_names) {
+  const int32_t classes = input.labels.empty() ? 0 : input.classes;
+  std::string csv = "client,examples";
+  for (int32_t c = 0; c < classes; ++c) {
+    const auto at = static_cast<size_t>(c);
+    csv += "," + (at < class_names.size() ? class_names[at] : std::to_string(c));
+  }
+  csv += "\n";
+  std::vector<int64_t> counts(static_cast<size_t>(classes));
+  for (int64_t client = 0; client < partition.clients(); ++client) {
+    std::fill(counts.begin(), counts.end(), 0);
+    const int64_t n = partition.size(client);
+    for (int64_t i = 0; i < n && classes > 0; ++i) {
+      const auto example = static_cast<size_t>(partition.begin(client)[i]);
+      ++counts[static_cast<size_t>(input.labels[example])];
+    }
+    csv += std::to_string(client) + "," + std::to_string(n);
+    for (const int64_t count : counts) csv += "," + std::to_string(count);
+    csv += "\n";
+  }
+  return csv;
+}
+
 }  // namespace flsim

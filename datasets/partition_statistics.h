@@ -32,4 +32,9 @@ PartitionStatistics MeasurePartition(const Partition& partition, const Partition
 std::string ShowPartition(const Partition& partition, const PartitionInput& input,
                           const std::vector<std::string>& class_names, bool utf8);
 
+/// A line for each client: "client,examples" and, with labels, its number of examples of each
+/// class, under the class's name or number.
+std::string PartitionCsv(const Partition& partition, const PartitionInput& input,
+                         const std::vector<std::string>& class_names);
+
 }  // namespace flsim

@@ -125,6 +125,8 @@ class SyntheticRegression : public Dataset {
     return targets;
   }
 
+  bool UsesSeed() const override { return !options_.seed; }
+
   std::string Hash() const override {
     return Sha256("synthetic_regression 1 examples " + std::to_string(options_.examples) +
                   " features " + std::to_string(options_.features) + " informative " +

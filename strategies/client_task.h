@@ -71,7 +71,8 @@ struct ClientTask {
   double lr = 0;          ///< this round's client learning rate
   int64_t steps = 0;      ///< local steps done
   int64_t examples_seen = 0;
-  double loss_sum = 0;  ///< over examples seen, each at the time it was seen
+  double loss_sum = 0;                   ///< over examples seen, each at the time it was seen
+  double first_loss = 0, last_loss = 0;  ///< of the first and the last batch, before their steps
 
   /// The client's own vectors, sized as Strategy::ClientState() says; zeros when the client takes
   /// part for the first time. What is written here is kept if the round completes.
@@ -101,10 +102,14 @@ struct ClientReport {
   int64_t examples = 0;       ///< n_k
   int64_t examples_seen = 0;  ///< counted once for each epoch
   int64_t steps = 0;
-  double loss_sum = 0;  ///< over examples seen
-  double weight = 0;    ///< in the aggregate, before all weights are divided by their sum
+  double loss_sum = 0;                   ///< over examples seen
+  double first_loss = 0, last_loss = 0;  ///< of the first and the last local batch
+  double weight = 0;  ///< in the aggregate, before all weights are divided by their sum
   double squared_norm = 0;
   std::vector<double> scalars;
+  // Where RoundHooks asks for them:
+  double seconds = 0;            ///< that its training took on its worker
+  std::optional<double> cosine;  ///< of the angle between its delta and the aggregate's
 };
 
 /// What an aggregator makes of a cohort's updates, with what the engine adds.

@@ -44,6 +44,7 @@ class FedSgd : public Strategy {
     task.steps = 1;
     task.examples_seen = task.examples;
     task.loss_sum = loss * static_cast<double>(task.examples);
+    task.first_loss = task.last_loss = loss;
     if (clip_norm_ > 0) {
       const double norm = std::sqrt(SquaredNorm(gradient));
       if (norm > clip_norm_) Scale(gradient, clip_norm_ / norm);

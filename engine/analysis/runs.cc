@@ -226,12 +226,6 @@ std::vector<std::string> MetricNames(const std::vector<RecordedRun>& runs) {
   return names;
 }
 
-bool HigherIsBetter(const std::string& metric) {
-  const std::string last = metric.substr(metric.rfind('.') + 1);
-  if (last == "std" || last == "gini") return false;
-  return metric.find("accuracy") != std::string::npos || metric == "test_r2" || last == "jain";
-}
-
 std::vector<std::pair<std::string, Json>> Settings(const Json& config) {
   std::vector<std::pair<std::string, Json>> settings;
   for (const auto& item : config.items()) {

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/core/json.h"
+#include "engine/experiment/record.h"
 
 namespace flsim {
 
@@ -46,9 +46,6 @@ std::vector<std::pair<int64_t, double>> Series(const RecordedRun& run, const std
 std::string MainMetric(const std::vector<RecordedRun>& runs);
 /// Every metric that a record of the runs has, by name, in order of appearance.
 std::vector<std::string> MetricNames(const std::vector<RecordedRun>& runs);
-/// Whether more of it is better, which holds for accuracies (not for how they are spread), r2 and
-/// Jain's index.
-bool HigherIsBetter(const std::string& metric);
 
 /// Runs of one config that differ in their seeds alone.
 struct RunGroup {

@@ -33,6 +33,14 @@ struct ReplayFlags {
   std::string updates;
 };
 
+struct SweepFlags {
+  ConfigFlags config;
+  OutputFlags output;
+  std::string shard;  ///< "3/16"; empty: the whole sweep
+  int64_t parallel = 0;
+  bool dry_run = false, collect = false;
+};
+
 struct CompareFlags {
   std::vector<std::string> runs;
   std::string metric, baseline, format, of, out;  ///< empty: the default
@@ -52,6 +60,9 @@ int PartitionCommand(const ConfigFlags& flags, const std::string& out);
 
 /// Replays recorded updates under the config's strategy; see engine/experiment/replay.h.
 int ReplayCommand(const ReplayFlags& flags);
+
+/// Runs the trials of a sweep file; see engine/sweep/sweep_file.h.
+int SweepCommand(const SweepFlags& flags);
 
 /// Compares groups of runs over their seeds; prints or writes the tables.
 int CompareCommand(const CompareFlags& flags);

@@ -30,9 +30,9 @@ int Fail(ExitCode code, const std::string& text) {
   return code;
 }
 
-void AddConfigFlags(CLI::App* command, ConfigFlags& flags, bool required) {
-  auto* config = command->add_option("--config", flags.config,
-                                     "The experiment's JSON file (- reads standard input)");
+void AddConfigFlags(CLI::App* command, ConfigFlags& flags, bool required,
+                    const char* what = "The experiment's JSON file (- reads standard input)") {
+  auto* config = command->add_option("--config", flags.config, what);
   if (required) config->required();
   command
       ->add_option("--set", flags.set,
@@ -43,12 +43,13 @@ void AddConfigFlags(CLI::App* command, ConfigFlags& flags, bool required) {
       ->trigger_on_parse(false);
 }
 
-void AddOutputFlags(CLI::App* command, OutputFlags& flags) {
+void AddOutputFlags(CLI::App* command, OutputFlags& flags,
+                    const char* force = "Replaces the run in the folder") {
   command
       ->add_option("--progress", flags.progress,
                    "bar on a terminal, else plain lines, or none (prints errors only)")
       ->check(CLI::IsMember({"bar", "plain", "none"}));
-  command->add_flag("--force", flags.force, "Replaces the run in the folder");
+  command->add_flag("--force", flags.force, force);
 }
 
 CLI::App* AddCompare(CLI::App& app, CompareFlags& flags) {
@@ -121,6 +122,21 @@ int Main(int argc, char** argv) {
                    "Run folder to write, with global-0000.safetensors, ...")
       ->required();
   AddOutputFlags(replay, replayed.output);
+  SweepFlags swept;
+  auto* sweep = app.add_subcommand("sweep", "Runs many experiments from one file");
+  AddConfigFlags(sweep, swept.config, /*required=*/true, "The sweep's JSON file");
+  sweep->add_option("--out", swept.output.out, "The sweep's folder; by default output.dir/name");
+  AddOutputFlags(sweep, swept.output, "Replaces the sweep in the folder");
+  sweep->add_option("--shard", swept.shard, "I/N: runs every N-th trial from the I-th on")
+      ->type_name("I/N");
+  sweep
+      ->add_option("--parallel", swept.parallel,
+                   "Trials at the same time; 0: as many as end the sweep soonest")
+      ->check(CLI::Range(0, 1024));
+  sweep->add_flag("--dry-run", swept.dry_run,
+                  "Only tells how many trials there are, and what time and memory they will take");
+  sweep->add_flag("--collect", swept.collect,
+                  "Only writes trials.csv and leaderboard.csv, of all shards");
   CompareFlags compared;
   auto* compare = AddCompare(app, compared);
   auto* list = app.add_subcommand("list", "Lists the components");
@@ -140,6 +156,7 @@ int Main(int argc, char** argv) {
   if (*validate) return ValidateCommand(config, resolved);
   if (*partition) return PartitionCommand(config, out);
   if (*replay) return ReplayCommand(replayed);
+  if (*sweep) return SweepCommand(swept);
   if (*compare) return CompareCommand(compared);
   if (*list) return ListCommand(kind);
   if (*describe) return DescribeCommand(kind, name);

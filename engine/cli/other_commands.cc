@@ -10,6 +10,7 @@
 #include "engine/cli/documentation.h"
 #include "engine/cli/summary.h"
 #include "engine/experiment/experiment.h"
+#include "engine/sweep/sweep.h"
 #include "models/model.h"
 
 namespace flsim {
@@ -43,6 +44,12 @@ std::string ShowModel(const std::string& name) {
 }  // namespace
 
 int ValidateCommand(const ConfigFlags& flags, bool resolved) {
+  if (IsSweep(flags.config)) {
+    const Sweep sweep = ReadSweep(flags.config, flags.set);
+    CheckTrials(sweep);
+    std::cout << flags.config << " is valid\n" << CountText(sweep) << "\n";
+    return 0;
+  }
   const Experiment experiment = Experiment::Read(flags.config, flags.set);
   if (resolved) {
     std::cout << experiment.resolved().dump(2) << "\n";

@@ -144,6 +144,7 @@ std::string ClosingText(const Experiment& experiment, const RunResult& result,
     text << "\n  " << (history.of_test() ? "test" : "train") << " loss by round\n" << chart;
   text << ShowCoefficients(experiment, result.state) << "\n";
   row("status", summary.status == "diverged" ? "diverged: " + summary.reason
+                : !summary.stopped.empty()   ? "completed early: " + summary.stopped
                 : summary.reason.empty()     ? summary.status
                                              : summary.reason);
   row("final", ShowMetrics(summary.final_metrics));

@@ -82,19 +82,19 @@ FLSIM_CLONES double SubtractLoop(float* y, const float* u, const float* v, int64
   return Join(low, high);
 }
 
-FLSIM_CLONES double SquaredNormLoop(const float* x, int64_t n) {
+FLSIM_CLONES double DotLoop(const float* x, const float* y, int64_t n) {
   Double8 low{}, high{};
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
-    Float8 x0, x1;
+    Float8 x0, x1, y0, y1;
     std::memcpy(&x0, x + i, sizeof x0);
     std::memcpy(&x1, x + i + 8, sizeof x1);
-    const Double8 d0 = __builtin_convertvector(x0, Double8);
-    const Double8 d1 = __builtin_convertvector(x1, Double8);
-    low += d0 * d0;
-    high += d1 * d1;
+    std::memcpy(&y0, y + i, sizeof y0);
+    std::memcpy(&y1, y + i + 8, sizeof y1);
+    low += __builtin_convertvector(x0, Double8) * __builtin_convertvector(y0, Double8);
+    high += __builtin_convertvector(x1, Double8) * __builtin_convertvector(y1, Double8);
   }
-  for (; i < n; ++i) low[i % 8] += static_cast<double>(x[i]) * x[i];
+  for (; i < n; ++i) low[i % 8] += static_cast<double>(x[i]) * y[i];
   return Join(low, high);
 }
 
@@ -162,6 +162,11 @@ void Copy(const at::Tensor& y, const at::Tensor& x) {
   if (n > 0) std::memmove(to, from, static_cast<size_t>(n) * sizeof(float));
 }
 
+void Keep(at::Tensor& y, const at::Tensor& x) {
+  if (!y.defined()) y = Uninitialized(x.numel(), x.device());
+  Copy(y, x);
+}
+
 void Fill(const at::Tensor& y, float value) {
   const int64_t n = y.numel();
   float* to = Pointer(y, n);
@@ -195,7 +200,12 @@ void Scale(const at::Tensor& y, double a) {
 
 double SquaredNorm(const at::Tensor& x) {
   const int64_t n = x.numel();
-  return SquaredNormLoop(Pointer(x, n), n);
+  return DotLoop(Pointer(x, n), Pointer(x, n), n);
+}
+
+double Dot(const at::Tensor& x, const at::Tensor& y) {
+  const int64_t n = x.numel();
+  return DotLoop(Pointer(x, n), Pointer(y, n), n);
 }
 
 void Apply(const SgdStep& step, const at::Tensor& w, const at::Tensor& g, const at::Tensor& m) {

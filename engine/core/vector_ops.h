@@ -14,6 +14,8 @@ at::Tensor Uninitialized(int64_t n, c10::Device device);
 
 /// y = x
 void Copy(const at::Tensor& y, const at::Tensor& x);
+/// y = x; makes y where it is undefined.
+void Keep(at::Tensor& y, const at::Tensor& x);
 /// y = 0
 void Fill(const at::Tensor& y, float value);
 /// y = a x
@@ -28,6 +30,8 @@ double Subtract(const at::Tensor& y, const at::Tensor& u, const at::Tensor& v);
 void Scale(const at::Tensor& y, double a);
 /// ||x||^2, summed in double precision.
 double SquaredNorm(const at::Tensor& x);
+/// x . y, summed in double precision.
+double Dot(const at::Tensor& x, const at::Tensor& y);
 
 /// One step of SGD as PyTorch defines it: g += weight_decay w; m = first ? g : momentum m + g; w -=
 /// lr m. `m` is unused (may be undefined) when momentum is 0. g is left as it was.

@@ -8,7 +8,7 @@
 namespace flsim {
 namespace {
 
-constexpr const char* kFormat = "flsim-checkpoint-3";
+constexpr const char* kFormat = "flsim-checkpoint-4";
 constexpr const char* kStatePrefix = "state.";
 
 bool IsMetrics(const Json& json) { return json.is_null() || json.is_object(); }
@@ -39,10 +39,14 @@ void SaveCheckpoint(const std::string& path, const ServerState& state, ClientSto
                     {"wall_s", progress.wall_s},
                     {"train_wall_s", progress.train_wall_s},
                     {"examples", progress.examples},
+                    {"bytes", progress.bytes},
                     {"skipped_rounds", progress.skipped_rounds},
                     {"final", progress.final_metrics},
                     {"best", progress.best_metrics},
-                    {"diverged", progress.diverged}};
+                    {"diverged", progress.diverged},
+                    {"stop_best", progress.stop.best ? Json(*progress.stop.best) : Json()},
+                    {"stop_stale", progress.stop.stale},
+                    {"stopped", progress.stop.reason}};
   file.metadata = {{"format", kFormat},
                    {"data", inputs.data},
                    {"cohorts", inputs.cohorts(state.round)},
@@ -90,10 +94,16 @@ Checkpoint LoadCheckpoint(const std::string& path, const Network& network, int64
     checkpoint.progress = {run.at("wall_s").get<double>(),
                            run.at("train_wall_s").get<double>(),
                            run.at("examples").get<int64_t>(),
+                           run.at("bytes").get<int64_t>(),
                            run.at("skipped_rounds").get<int64_t>(),
                            run.at("final"),
                            run.at("best"),
-                           run.value("diverged", "")};
+                           run.at("diverged").get<std::string>(),
+                           {}};
+    StopState& stop = checkpoint.progress.stop;
+    if (!run.at("stop_best").is_null()) stop.best = run.at("stop_best").get<double>();
+    stop.stale = run.at("stop_stale").get<int64_t>();
+    stop.reason = run.at("stopped").get<std::string>();
     if (entry("cohorts") != inputs.cohorts(checkpoint.state.round)) {
       refuse("was made when the file of sampler.path listed other cohorts for the rounds done");
     }

@@ -73,6 +73,8 @@ Json ReadConfigJson(const std::string& file, const std::vector<std::string>& ove
   } else {
     json = ReadJsonFile(file);
   }
+  if (json.is_object() && json.contains("base") && !json.contains("dataset"))
+    throw ConfigError(file + " is a sweep; run it with: flsim sweep --config " + file);
   for (const std::string& assignment : overrides) ApplyOverride(json, assignment);
   if (file != "-" && json.is_object() && !json.contains("name")) {
     const Json name = std::filesystem::path(file).stem().string();

@@ -7,6 +7,7 @@
 
 #include "datasets/dataset.h"
 #include "datasets/partition.h"
+#include "engine/experiment/stopping.h"
 #include "models/backend.h"
 #include "models/model.h"
 #include "strategies/aggregator.h"
@@ -76,6 +77,7 @@ struct OutputOptions {
   std::string dir = "runs";
   bool record_updates = false;
   double checkpoint_every_s = 30;
+  std::string clients = "auto";
   template <class V>
   void Visit(V& v) {
     v(dir, "dir", "The run folder is DIR/name, unless --out names another.");
@@ -85,6 +87,11 @@ struct OutputOptions {
       "Seconds between checkpoints, which come after a round; 0: after every round. There is "
       "always one at the end.",
       AtLeast(0));
+    v(clients, "clients",
+      "Whether clients.csv gets a line for each client of each round (who took part, or was "
+      "evaluated): auto, all or none. auto: if at most 500,000 lines are to be expected, with the "
+      "cosine to the aggregate where a cohort's updates together are at most 1,000,000 numbers.",
+      OneOf({"auto", "all", "none"}));
   }
   void Check(Problems& problems, const std::string& path);
 };
@@ -105,6 +112,7 @@ struct ExperimentConfig {
   Choice<Schedule> server_lr_schedule{"constant"};
   std::optional<std::string> buffers;
   EvaluationOptions evaluation;
+  StopOptions stop;
   RuntimeOptions runtime;
   OutputOptions output;
 
@@ -134,6 +142,7 @@ struct ExperimentConfig {
       "for fedbn, else average.",
       OneOf({"average", "local", "refuse"}));
     v(evaluation, "evaluation", "When and on what the global model is evaluated.");
+    v(stop, "stop", "When the run ends before its last round.");
     v(runtime, "runtime", "Devices and workers.");
     v(output, "output", "What is written, and where.");
   }

@@ -109,6 +109,7 @@ void Experiment::FitToStrategy(Problems& problems) {
   if (!evaluation.fine_tune_epochs) {
     evaluation.fine_tune_epochs = evaluated ? needs.fine_tune_epochs : 0;
   }
+  FitStopping(needs, problems);
   if (!config_.buffers) config_.buffers = needs.local_buffers ? "local" : "average";
   if (needs.local_buffers && config_.buffers == "average") {
     problems.Add("buffers", "strategy " + name +
@@ -125,6 +126,31 @@ void Experiment::FitToStrategy(Problems& problems) {
   if (*evaluation.fine_tune_epochs > 0 && !evaluated) {
     problems.Add("evaluation.fine_tune_epochs",
                  "has no effect while evaluation.clients is \"none\"; use \"cohort\" or \"all\"");
+  }
+}
+
+void Experiment::FitStopping(const StrategyNeeds& needs, Problems& problems) {
+  StopOptions& stop = config_.stop;
+  const bool classifies = dataset_->facts().task == Task::kClassification;
+  if (!stop.metric) {
+    const std::string kind = classifies ? "accuracy" : "loss";
+    stop.metric = needs.personal ? "client_" + kind + "_mean" : "test_" + kind;
+  }
+  if (!stop.Watches()) return;
+  const std::string& metric = *stop.metric;
+  const bool of_clients = metric.rfind("client_", 0) == 0;
+  if (of_clients && config_.evaluation.clients == "none") {
+    problems.Add("stop.metric", metric + " is not taken while evaluation.clients is \"none\"");
+  }
+  if (metric != "train_loss" && config_.evaluation.every == 0) {
+    problems.Add("stop", "watches " + metric +
+                             ", which is taken only at the end while evaluation.every is 0");
+  }
+  const bool accuracy = metric.find("accuracy") != std::string::npos;
+  const bool regression = metric == "test_mse" || metric == "test_r2";
+  if ((accuracy && !classifies) || (regression && classifies)) {
+    problems.Add("stop.metric",
+                 metric + " is not taken for " + (classifies ? "classification" : "regression"));
   }
 }
 
@@ -187,8 +213,17 @@ std::vector<std::string> Experiment::Warnings() const {
       "was trained on; leave it out, or set it to 0.2, to keep a part of them for this"};
 }
 
-void Experiment::LoadPartition() {
-  dataset_->Load(AvailableCores());
+std::string Experiment::DataKey() const {
+  const std::string key = resolved_.at("dataset").dump();
+  return dataset_->UsesSeed() ? key + " " + std::to_string(config_.seed) : key;
+}
+
+void Experiment::LoadPartition(LoadedData* shared) {
+  if (shared != nullptr) {
+    dataset_ = shared->Get(DataKey(), dataset_);
+  } else {
+    dataset_->Load(AvailableCores());
+  }
   partition_input_.examples = dataset_->facts().train_examples;
   partition_input_.dataset_name = config_.dataset.name;
   partition_input_.dataset_hash = dataset_->Hash();
@@ -207,8 +242,8 @@ void Experiment::LoadPartition() {
   problems.ThrowIfAny(file_);
 }
 
-void Experiment::Load() {
-  LoadPartition();
+void Experiment::Load(LoadedData* shared) {
+  LoadPartition(shared);
   if (*config_.evaluation.held_out > 0) {
     std::tie(partition_, held_out_) =
         HoldOut(partition_, *config_.evaluation.held_out, config_.seed);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/experiment/config.h"
+#include "engine/experiment/loaded_data.h"
 #include "engine/round/trainer.h"
 
 namespace flsim {
@@ -24,9 +25,10 @@ class Experiment {
   std::vector<std::string> Warnings() const;
 
   /// Reads the data and draws the partition. Throws DataError or ConfigError.
-  void LoadPartition();
-  /// The same, and puts aside what is held out.
-  void Load();
+  void LoadPartition(LoadedData* shared = nullptr);
+  /// The same, and puts aside what is held out. `shared`: where the data are taken from if they are
+  /// in use already.
+  void Load(LoadedData* shared = nullptr);
   /// In place of Load() where the examples are not needed: how many each client has.
   void AssumeSizes(const std::vector<int64_t>& sizes);
   /// The population where the config tells it, else -1.
@@ -73,15 +75,19 @@ class Experiment {
   void BuildAlgorithm(Problems& problems);
   /// Fills the options whose defaults depend on the strategy, and refuses what it can't work with.
   void FitToStrategy(Problems& problems);
+  /// Fills in what early stopping watches, and refuses what is never taken.
+  void FitStopping(const StrategyNeeds& needs, Problems& problems);
   void FitAggregator(const StrategyNeeds& needs, Problems& problems) const;
   void CheckPopulation(Problems& problems) const;
   void CheckSampler(int64_t clients, Problems& problems) const;
   void DrawRoot();
+  /// All that the data depend on.
+  std::string DataKey() const;
 
   std::string file_;
   ExperimentConfig config_;
   Json resolved_;
-  std::unique_ptr<Dataset> dataset_;
+  std::shared_ptr<Dataset> dataset_;  ///< the trials of a sweep have the same one
   std::unique_ptr<Partitioner> partitioner_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<Network> network_;

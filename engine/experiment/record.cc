@@ -3,6 +3,7 @@
 #include <charconv>
 #include <string_view>
 
+#include "engine/experiment/machine.h"
 #include "engine/experiment/version.h"
 
 namespace flsim {
@@ -31,7 +32,8 @@ std::string Text(const std::vector<int64_t>& numbers) {
 Json ToJson(const Distribution& d) {
   return {{"clients", d.clients}, {"mean", d.mean}, {"std", d.std},
           {"p5", d.p5},           {"p25", d.p25},   {"p50", d.p50},
-          {"p75", d.p75},         {"p95", d.p95},   {"worst_tenth", d.worst_tenth}};
+          {"p75", d.p75},         {"p95", d.p95},   {"worst_tenth", d.worst_tenth},
+          {"gini", d.gini},       {"jain", d.jain}};
 }
 
 }  // namespace
@@ -84,9 +86,16 @@ Json MetricsJson(const RoundRecord& record) {
   return json;
 }
 
+bool HigherIsBetter(const std::string& metric) {
+  const std::string last = metric.substr(metric.rfind('.') + 1);
+  if (last == "std" || last == "gini") return false;
+  return metric.find("accuracy") != std::string::npos || metric == "test_r2" || last == "jain";
+}
+
 Json ToJson(const RunSummary& summary) {
   Json json = {{"status", summary.status}};
   if (!summary.reason.empty()) json["reason"] = summary.reason;
+  if (!summary.stopped.empty()) json["stopped"] = summary.stopped;
   json["final"] = summary.final_metrics;
   json["best"] = summary.best_metrics;
   json["rounds"] = summary.rounds;
@@ -96,6 +105,7 @@ Json ToJson(const RunSummary& summary) {
   json["peak_rss_bytes"] = summary.peak_rss_bytes;
   json["model_sha256"] = summary.model_sha256;
   json["version"] = kVersion;
+  json["machine"] = MachineJson();
   json["seed"] = summary.seed;
   return json;
 }

@@ -20,9 +20,11 @@ struct RoundRecord {
   std::optional<double> train_loss;  ///< mean over `examples`, each at the time it was trained on
   std::optional<Metrics> test;
   std::optional<ClientMetrics> clients;
+  std::vector<ClientReport> reports;     ///< of the cohort's clients, where they are recorded
   std::optional<double> update_norm;     ///< of what the server optimizer stepped along
   std::string skipped;                   ///< why the round moved nothing, if it didn't
   int64_t bytes_up = 0, bytes_down = 0;  ///< between the cohort and the server
+  int64_t client_bytes = 0;              ///< of these, one client's, both ways
   double wall_s = 0;                     ///< sampling to server update
   std::optional<double> evaluation_s;    ///< for which nothing but the evaluation went on
 };
@@ -36,10 +38,15 @@ std::string JsonLine(const RoundRecord& record);
 /// The metrics of a record as summary.json shows them, `round` included.
 Json MetricsJson(const RoundRecord& record);
 
+/// Whether more of a metric is better, which holds for accuracies (not for how they are spread), r2
+/// and Jain's index.
+bool HigherIsBetter(const std::string& metric);
+
 /// What a run came to.
 struct RunSummary {
   std::string status;          ///< completed, interrupted or diverged
   std::string reason;          ///< of a status other than completed
+  std::string stopped;         ///< why a completed run ended before its last round, if it did
   int64_t rounds = 0;          ///< done
   int64_t skipped_rounds = 0;  ///< of these, those that moved nothing
   Json final_metrics, best_metrics;

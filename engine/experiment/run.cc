@@ -6,7 +6,10 @@
 #include <numeric>
 #include <optional>
 
+#include "datasets/partition_statistics.h"
 #include "engine/core/files.h"
+#include "engine/core/vector_ops.h"
+#include "engine/experiment/client_lines.h"
 #include "engine/experiment/recording.h"
 #include "engine/experiment/update_recorder.h"
 #include "engine/round/cohort.h"
@@ -18,11 +21,12 @@ namespace {
 class Running {
  public:
   Running(const Experiment& experiment, RunFolder& folder, const std::vector<RecordSink*>& sinks,
-          const std::atomic<bool>& stop)
+          const std::atomic<bool>& stop, int64_t until)
       : experiment_(experiment),
         folder_(folder),
         sinks_(sinks),
         stop_(stop),
+        until_(until),
         pool_(experiment.workers()),
         setup_(experiment.Setup(stop)),
         runner_(setup_, experiment.aggregator(), pool_, experiment.worker_devices()),
@@ -34,7 +38,9 @@ class Running {
         inputs_{
             Sha256(experiment.dataset().Hash() + experiment.PartitionHash()),
             [&sampler = experiment.sampler()](int64_t rounds) { return sampler.FileHash(rounds); }},
-        recorder_(folder.path(), experiment.network()) {}
+        recorder_(folder.path(), experiment.network()),
+        records_clients_(RecordsClients(experiment)),
+        records_cosines_(RecordsCosines(experiment)) {}
 
   RunResult Finish() {
     Restore();
@@ -59,8 +65,10 @@ class Running {
   void AllRounds() {
     if (!progress_.diverged.empty()) throw DivergedError(progress_.diverged);
     if (fresh_) StartFresh();
-    while (state_.round < experiment_.config().rounds) {
+    while (state_.round < experiment_.config().rounds && progress_.stop.reason.empty()) {
       CheckStop();
+      if (state_.round >= until_)
+        throw InterruptedError("paused after round " + std::to_string(until_));
       OneRound();
       if (store_.WantsCheckpoint() || since_checkpoint_.Seconds() >= CheckpointInterval()) Save();
     }
@@ -88,10 +96,11 @@ class Running {
     }
     fresh_ = !has_checkpoint;
     started_ = has_checkpoint;
-    folder_.Begin(fresh_ ? -1 : state_.round);
+    folder_.Begin(fresh_ ? -1 : state_.round, records_clients_);
   }
 
   void StartFresh() {
+    WritePartition();
     if (experiment_.config().output.record_updates) {
       WriteOrigin(folder_.path(), experiment_);
       recorder_.Global(state_);
@@ -102,13 +111,23 @@ class Running {
     Report(record);
   }
 
+  /// partition.csv, of a population that is small enough to look at.
+  void WritePartition() const {
+    constexpr int64_t kMostClients = 10000;
+    if (experiment_.partition().clients() > kMostClients) return;
+    WriteFileAtomically(folder_.File("partition.csv"),
+                        PartitionCsv(experiment_.partition(), experiment_.partition_input(),
+                                     experiment_.dataset().ClassNames()));
+  }
+
   /// Whether a round's test may be left to the workers that find no more clients in the next round.
   /// Nothing but the order of work depends on it. One that is likely to take longer than a few
   /// seconds does not wait: then it could not be interrupted.
   bool MayWait(int64_t round) const {
     constexpr double kLongest = 5;
-    return round < experiment_.config().rounds &&
-           *experiment_.config().evaluation.clients == "none" && evaluator_.TestItems() > 0 &&
+    const ExperimentConfig& config = experiment_.config();
+    return round < config.rounds && progress_.stop.reason.empty() && !config.stop.Watches() &&
+           *config.evaluation.clients == "none" && evaluator_.TestItems() > 0 &&
            test_s_ <= kLongest;
   }
 
@@ -142,6 +161,8 @@ class Running {
     record.skipped = WhySkipped(experiment_.aggregator(), cohort.clients.size());
     if (record.skipped.empty()) record.cohort = cohort.clients;
     RoundHooks hooks;
+    hooks.times = records_clients_;
+    hooks.cosines = records_cosines_;
     if (config.output.record_updates) {
       recorder_.StartRound(round);
       hooks.on_client = [this](const ClientTask& task, const Update& update) {
@@ -160,10 +181,14 @@ class Running {
     // What fails from here on leaves the last whole round.
     ServerState before = Clone(state_);
     const RunProgress progress_before = progress_;
-    const bool due = config.evaluation.Due(round, config.rounds);
-    const bool waits = due && MayWait(round);
+    bool waits = false;
     try {
       Advance(aggregate, cohort.selected, wall, record);
+      CheckBudget(config.stop, progress_.wall_s, progress_.bytes, progress_.examples,
+                  progress_.stop);
+      const bool due =
+          config.evaluation.Due(round, config.rounds) || !progress_.stop.reason.empty();
+      waits = due && MayWait(round);
       if (due && !waits) Evaluate(record, record.cohort);
     } catch (...) {
       state_ = std::move(before);
@@ -175,6 +200,7 @@ class Running {
       recorder_.FinishRound(round, aggregate.clients);
       recorder_.Global(state_);
     }
+    if (records_clients_) record.reports = std::move(aggregate.clients);
     if (waits) {
       pending_ = std::move(record);
     } else {
@@ -224,6 +250,7 @@ class Running {
     progress_.wall_s += record.wall_s;
     progress_.train_wall_s += record.wall_s;
     progress_.examples += record.examples;
+    progress_.bytes += record.bytes_up + record.bytes_down;
   }
 
   void CountBytes(const Aggregate& aggregate, int64_t selected, RoundRecord& record) const {
@@ -234,9 +261,11 @@ class Running {
     // A cohort's gradient is sent up by each client and its mean sent down again.
     const int64_t both_ways = needs.cohort_gradient ? vector : 0;
     const auto extras = static_cast<int64_t>(aggregate.extras.size());
-    record.bytes_down = 4 * selected * (model + needs.vectors_down * vector + both_ways);
-    record.bytes_up =
-        4 * static_cast<int64_t>(aggregate.clients.size()) * (model + extras * vector + both_ways);
+    const int64_t down = 4 * (model + needs.vectors_down * vector + both_ways);
+    const int64_t up = 4 * (model + extras * vector + both_ways);
+    record.bytes_down = selected * down;
+    record.bytes_up = static_cast<int64_t>(aggregate.clients.size()) * up;
+    record.client_bytes = down + up;
   }
 
   void Evaluate(RoundRecord& record, const std::vector<int64_t>& cohort) {
@@ -264,9 +293,16 @@ class Running {
 
   void Report(RoundRecord record) {
     progress_.diverged = DropDivergedTest(record);
-    progress_.Take(record, experiment_.strategy().Needs().personal);
+    if (progress_.Take(record, experiment_.strategy().Needs().personal)) {
+      Keep(best_parameters_, state_.parameters);
+      Keep(best_buffers_, state_.buffers);
+      best_unsaved_ = true;
+    }
+    if (progress_.stop.reason.empty()) {
+      Watch(experiment_.config().stop, record, progress_.stop);
+    }
     folder_.Round(record);
-    if (record.clients) folder_.WriteClients(*record.clients);
+    if (records_clients_) folder_.Clients(ClientLines(record, experiment_.partition()));
     for (RecordSink* sink : sinks_) sink->Round(record);
     if (!progress_.diverged.empty()) throw DivergedError(progress_.diverged);
   }
@@ -280,7 +316,12 @@ class Running {
   void Save() {
     FinishPending();
     const Stopwatch wall;
-    folder_.SyncRounds();
+    if (best_unsaved_) {
+      SaveParameters(experiment_.network(), folder_.File("best.safetensors"), best_parameters_,
+                     best_buffers_);
+      best_unsaved_ = false;
+    }
+    folder_.Sync();
     SaveCheckpoint(folder_.CheckpointFile(), state_, store_, progress_, inputs_);
     save_s_ = wall.Seconds();
     since_checkpoint_ = Stopwatch();
@@ -290,6 +331,7 @@ class Running {
   RunFolder& folder_;
   const std::vector<RecordSink*>& sinks_;
   const std::atomic<bool>& stop_;
+  const int64_t until_;
   WorkerPool pool_;
   const TrainingSetup setup_;
   RoundRunner runner_;
@@ -297,8 +339,11 @@ class Running {
   ClientStore store_;
   const InputHashes inputs_;
   UpdateRecorder recorder_;
+  const bool records_clients_, records_cosines_;
   ServerState state_;
   RunProgress progress_;
+  at::Tensor best_parameters_, best_buffers_;
+  bool best_unsaved_ = false;           ///< best.safetensors is older than that
   std::optional<RoundRecord> pending_;  ///< the last round, where its evaluation waits
   double test_s_ = std::numeric_limits<double>::infinity();  ///< that the last one took by itself
   Stopwatch since_checkpoint_;
@@ -310,8 +355,8 @@ class Running {
 }  // namespace
 
 RunResult Run(const Experiment& experiment, RunFolder& folder,
-              const std::vector<RecordSink*>& sinks, const std::atomic<bool>& stop) {
-  return Running(experiment, folder, sinks, stop).Finish();
+              const std::vector<RecordSink*>& sinks, const std::atomic<bool>& stop, int64_t until) {
+  return Running(experiment, folder, sinks, stop, until).Finish();
 }
 
 }  // namespace flsim

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <regex>
@@ -13,7 +14,7 @@
 
 #include "engine/core/error.h"
 #include "engine/core/files.h"
-#include "engine/experiment/config.h"
+#include "engine/experiment/client_lines.h"
 
 namespace flsim {
 namespace fs = std::filesystem;
@@ -49,6 +50,27 @@ bool Exists(const std::string& path) {
 
 }  // namespace
 
+AppendedFile::~AppendedFile() {
+  if (file_ != nullptr) std::fclose(file_);
+}
+
+void AppendedFile::Open(const std::string& path, const std::string& kept) {
+  WriteFileAtomically(path, kept);
+  path_ = path;
+  file_ = std::fopen(path.c_str(), "ab");
+  if (file_ == nullptr) throw DataError("can't write " + path + ": " + std::strerror(errno));
+}
+
+void AppendedFile::Append(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), file_) != text.size() || std::fflush(file_) != 0)
+    throw DataError("can't write " + path_ + ": " + std::strerror(errno));
+}
+
+void AppendedFile::Sync() {
+  if (fsync(fileno(file_)) != 0)
+    throw DataError("can't write " + path_ + ": " + std::strerror(errno));
+}
+
 RunFolder::RunFolder(std::string path, ExistingRun existing, const Json& resolved, FolderOf what)
     : path_(std::move(path)), existing_(existing), what_(what), resolved_(resolved) {
   std::error_code ignored;
@@ -77,7 +99,6 @@ void RunFolder::Examine() {
 bool RunFolder::has_checkpoint() const { return resuming_ && Exists(CheckpointFile()); }
 
 RunFolder::~RunFolder() {
-  if (rounds_ != nullptr) std::fclose(rounds_);
   if (lock_ >= 0) close(lock_);
 }
 
@@ -118,25 +139,26 @@ void RunFolder::Lock() {
   Examine();
 }
 
-void RunFolder::Begin(int64_t rounds_done) {
+void RunFolder::Begin(int64_t rounds_done, bool clients) {
   FLSIM_CHECK(lock_ >= 0, path_);
   try {
     if (replacing_) ClearOldRun();
     // A summary tells of a run that has ended; this one goes on.
     fs::remove(File("summary.json"));
+    if (rounds_done < 0) fs::remove(File("best.safetensors"));
+    if (!clients) fs::remove(File("clients.csv"));
     fs::create_directories(File("checkpoint"));
   } catch (const fs::filesystem_error& error) {
     throw DataError("can't prepare the run folder: " + std::string(error.what()));
   }
   WriteFileAtomically(File("config.json"), resolved_.dump(2) + "\n");
-  KeepRounds(rounds_done);
-  rounds_ = std::fopen(File("rounds.jsonl").c_str(), "ab");
-  if (rounds_ == nullptr)
-    throw DataError("can't write " + File("rounds.jsonl") + ": " + std::strerror(errno));
+  rounds_.Open(File("rounds.jsonl"), KeptRounds(rounds_done));
+  if (clients) clients_.Open(File("clients.csv"), KeptClients(rounds_done));
 }
 
 void RunFolder::ClearOldRun() {
-  for (const char* name : {"model.safetensors", "rounds.jsonl", "clients.csv"})
+  for (const char* name :
+       {"model.safetensors", "best.safetensors", "rounds.jsonl", "clients.csv", "partition.csv"})
     fs::remove(File(name));
   fs::remove_all(File("checkpoint"));
   for (const auto& entry : fs::directory_iterator(path_)) {
@@ -145,7 +167,7 @@ void RunFolder::ClearOldRun() {
   }
 }
 
-void RunFolder::KeepRounds(int64_t rounds_done) {
+std::string RunFolder::KeptRounds(int64_t rounds_done) const {
   const std::string file = File("rounds.jsonl");
   std::string kept;
   int64_t expected = 0;
@@ -163,30 +185,30 @@ void RunFolder::KeepRounds(int64_t rounds_done) {
                     " of the run to resume, but its line " + std::to_string(expected + 1) +
                     " is missing or damaged; start over with --force");
   }
-  WriteFileAtomically(file, kept);
+  return kept;
 }
 
-void RunFolder::Round(const RoundRecord& record) {
-  const std::string line = JsonLine(record);
-  if (std::fwrite(line.data(), 1, line.size(), rounds_) != line.size() ||
-      std::fflush(rounds_) != 0) {
-    throw DataError("can't write " + File("rounds.jsonl") + ": " + std::strerror(errno));
+std::string RunFolder::KeptClients(int64_t rounds_done) const {
+  const std::string file = File("clients.csv"), columns = kClientColumns;
+  if (rounds_done < 0 || !Exists(file)) return columns;
+  const std::string text = ReadFile(file);
+  if (text.rfind(columns, 0) != 0) return columns;
+  size_t end = columns.size();
+  for (size_t next; (next = text.find('\n', end)) != std::string::npos; end = next + 1) {
+    int64_t round = 0;
+    const auto read = std::from_chars(text.data() + end, text.data() + next, round);
+    if (read.ec != std::errc() || round > rounds_done) break;
   }
+  return text.substr(0, end);
 }
 
-void RunFolder::SyncRounds() {
-  if (fsync(fileno(rounds_)) != 0) {
-    throw DataError("can't write " + File("rounds.jsonl") + ": " + std::strerror(errno));
-  }
-}
+void RunFolder::Round(const RoundRecord& record) { rounds_.Append(JsonLine(record)); }
 
-void RunFolder::WriteClients(const ClientMetrics& clients) {
-  std::string csv = "client,examples,loss,accuracy\n";
-  for (const ClientMetric& each : clients.each) {
-    csv += std::to_string(each.client) + "," + std::to_string(each.examples) + "," +
-           Json(each.loss).dump() + "," + (each.accuracy ? Json(*each.accuracy).dump() : "") + "\n";
-  }
-  WriteFileAtomically(File("clients.csv"), csv);
+void RunFolder::Clients(const std::string& lines) { clients_.Append(lines); }
+
+void RunFolder::Sync() {
+  rounds_.Sync();
+  if (clients_.is_open()) clients_.Sync();
 }
 
 void RunFolder::WriteSummary(const RunSummary& summary) {

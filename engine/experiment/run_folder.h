@@ -15,6 +15,26 @@ enum class ExistingRun { kRefuse, kReplace, kResume };
 /// What the folder is for: a replay can't be resumed.
 enum class FolderOf { kRun, kReplay };
 
+/// A text file that a run appends to. Throws DataError naming the file.
+class AppendedFile {
+ public:
+  AppendedFile() = default;
+  ~AppendedFile();
+  AppendedFile(const AppendedFile&) = delete;
+  AppendedFile& operator=(const AppendedFile&) = delete;
+  /// Replaces the file by `kept` and opens it.
+  void Open(const std::string& path, const std::string& kept);
+  bool is_open() const { return file_ != nullptr; }
+  /// Appends and flushes.
+  void Append(const std::string& text);
+  /// Makes sure that it is on disk.
+  void Sync();
+
+ private:
+  std::string path_;
+  std::FILE* file_ = nullptr;
+};
+
 /// Owns the folder for the life of the object: a second process on the same folder is refused.
 class RunFolder : public RecordSink {
  public:
@@ -33,8 +53,8 @@ class RunFolder : public RecordSink {
 
   /// Clears away a run that is to be replaced and writes config.json. `rounds_done`: of the
   /// checkpoint to go on from, -1 for a run from the start; rounds.jsonl keeps the rounds up to it
-  /// and nothing else.
-  void Begin(int64_t rounds_done);
+  /// and nothing else, and so does clients.csv, which is there if `clients`.
+  void Begin(int64_t rounds_done, bool clients = false);
 
   const std::string& path() const { return path_; }
   std::string File(const std::string& name) const { return path_ + "/" + name; }
@@ -46,18 +66,20 @@ class RunFolder : public RecordSink {
 
   /// Appends to rounds.jsonl and flushes.
   void Round(const RoundRecord& record) override;
-  /// Makes sure that rounds.jsonl is on disk.
-  void SyncRounds();
-  /// clients.csv: the clients of the latest evaluation, one line each.
-  void WriteClients(const ClientMetrics& clients);
+  /// Appends lines to clients.csv and flushes.
+  void Clients(const std::string& lines);
+  /// Makes sure that rounds.jsonl and clients.csv are on disk.
+  void Sync();
   void WriteSummary(const RunSummary& summary);
 
  private:
   void Examine();
   void RefuseChanges() const;
   void ClearOldRun();
-  /// Rewrites rounds.jsonl with its rounds 0 .. rounds_done.
-  void KeepRounds(int64_t rounds_done);
+  /// Rounds 0 .. rounds_done of rounds.jsonl.
+  std::string KeptRounds(int64_t rounds_done) const;
+  /// The same of clients.csv, its first line included; the first line alone if there is none.
+  std::string KeptClients(int64_t rounds_done) const;
 
   std::string path_;
   ExistingRun existing_;
@@ -65,7 +87,7 @@ class RunFolder : public RecordSink {
   Json resolved_;
   bool resuming_ = false, replacing_ = false;
   int lock_ = -1;
-  std::FILE* rounds_ = nullptr;
+  AppendedFile rounds_, clients_;
 };
 
 }  // namespace flsim

@@ -15,26 +15,25 @@ namespace {
 /// Whether `metrics` are better, by the first metric that either of them has.
 bool IsBetter(const Json& metrics, const Json& best, bool personal) {
   if (best.is_null()) return true;
-  for (const auto& [key, higher] : {std::pair{"client_accuracy_mean", true},
-                                    {"client_loss_mean", false},
-                                    {"test_accuracy", true},
-                                    {"test_loss", false}}) {
-    const bool of_clients = key[0] == 'c';
-    if (of_clients && !personal) continue;
+  std::vector<const char*> keys = {"test_accuracy", "test_loss"};
+  if (personal) keys.insert(keys.begin(), {"client_accuracy_mean", "client_loss_mean"});
+  for (const char* key : keys) {
     if (metrics.contains(key) != best.contains(key)) return metrics.contains(key);
     if (!metrics.contains(key)) continue;
-    return higher ? metrics.at(key) > best.at(key) : metrics.at(key) < best.at(key);
+    return HigherIsBetter(key) ? metrics.at(key) > best.at(key) : metrics.at(key) < best.at(key);
   }
   return false;
 }
 
 }  // namespace
 
-void RunProgress::Take(const RoundRecord& record, bool personal) {
+bool RunProgress::Take(const RoundRecord& record, bool personal) {
   if (!record.skipped.empty()) ++skipped_rounds;
   final_metrics = MetricsJson(record);
   const bool judged = record.test || (personal && record.clients);
-  if (judged && IsBetter(final_metrics, best_metrics, personal)) best_metrics = final_metrics;
+  const bool best = judged && IsBetter(final_metrics, best_metrics, personal);
+  if (best) best_metrics = final_metrics;
+  return best;
 }
 
 std::string DropDivergedTest(RoundRecord& record) {
@@ -79,6 +78,7 @@ void Describe(const RunProgress& progress, const ServerState& state, uint64_t se
               RunSummary& summary) {
   summary.rounds = state.round;
   summary.skipped_rounds = progress.skipped_rounds;
+  if (summary.status == "completed") summary.stopped = progress.stop.reason;
   summary.final_metrics = progress.final_metrics;
   summary.best_metrics = progress.best_metrics;
   summary.wall_s = progress.wall_s;

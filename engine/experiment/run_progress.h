@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engine/experiment/record.h"
+#include "engine/experiment/stopping.h"
 #include "strategies/server_state.h"
 
 namespace flsim {
@@ -29,14 +30,16 @@ struct RunProgress {
   double wall_s = 0;        ///< of all rounds and evaluations so far
   double train_wall_s = 0;  ///< of the rounds alone
   int64_t examples = 0;     ///< trained on so far
+  int64_t bytes = 0;        ///< up and down so far
   int64_t skipped_rounds = 0;
   Json final_metrics, best_metrics;
   std::string diverged;  ///< why the run can't go on, if so
+  StopState stop;
 
-  /// Counts a round that is whole. The best round is that of the best test accuracy (of the lowest
-  /// test loss where there is none) or, if `personal`, of the best mean over the clients' own
-  /// models.
-  void Take(const RoundRecord& record, bool personal);
+  /// Counts a round that is whole and says whether it is the best so far. The best round is that of
+  /// the best test accuracy (of the lowest test loss where there is none) or, if `personal`, of the
+  /// best mean over the clients' own models.
+  bool Take(const RoundRecord& record, bool personal);
 };
 
 /// Drops a test whose loss is not finite and says so; else returns "". The round itself stands.

@@ -30,6 +30,15 @@ Distribution Distribute(std::vector<double> values, bool higher_is_better) {
   d.p50 = Percentile(values, 50);
   d.p75 = Percentile(values, 75);
   d.p95 = Percentile(values, 95);
+  double squares = 0, ranked = 0;
+  for (size_t i = 0; i < values.size(); ++i) {
+    squares += values[i] * values[i];
+    ranked += (2 * static_cast<double>(i + 1) - n - 1) * values[i];
+  }
+  if (d.mean > 0) {
+    d.gini = ranked / (n * n * d.mean);
+    d.jain = n * d.mean * d.mean / squares;
+  }
   if (!higher_is_better) std::reverse(values.begin(), values.end());
   const size_t tenth = std::max<size_t>(1, values.size() / 10);
   d.worst_tenth =

@@ -22,6 +22,10 @@ struct Distribution {
   double p5 = 0, p25 = 0, p50 = 0, p75 = 0,
          p95 = 0;          ///< linear interpolation between order statistics
   double worst_tenth = 0;  ///< mean over the worst tenth of the clients, at least one
+  // How fair it is, for values that are not negative (0 and 1 where all are 0):
+  double gini = 0;  ///< 0: all are equal; near 1: one has all
+  double jain =
+      1;  ///< (sum x)^2 / (n sum x^2), Jain et al. (1984): 1: all are equal; 1 / n: one has all
 };
 
 /// Of clients' accuracies (higher is better) or losses (lower is better). `values` is not empty.

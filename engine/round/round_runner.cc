@@ -3,6 +3,7 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <new>
 
@@ -133,9 +134,12 @@ Aggregate RoundRunner::Run(const ServerState& state, const std::vector<CohortMem
   if (setup_.strategy->Needs().cohort_gradient) cohort_gradient = CohortGradient(state, cohort);
 
   std::vector<ClientReport> reports(cohort.size());
+  if (hooks.cosines) deltas_.resize(std::max(deltas_.size(), cohort.size()));
   const auto work = [&](Trainer& trainer, FoldPart& part, int64_t i) {
     const CohortMember& member = cohort[static_cast<size_t>(i)];
     try {
+      using Clock = std::chrono::steady_clock;
+      const Clock::time_point begin = hooks.times ? Clock::now() : Clock::time_point();
       const bool trains = !hooks.train;
       if (trains && i + 1 < clients) trainer.Announce(cohort[static_cast<size_t>(i) + 1]);
       ClientTask task = trainer.Prepare(state, member, store);
@@ -143,11 +147,14 @@ Aggregate RoundRunner::Run(const ServerState& state, const std::vector<CohortMem
       Update update = trainer.Train(task, hooks.train);
       if (hooks.on_client) hooks.on_client(task, update);
       fold_.Add(part, update);
-      reports[static_cast<size_t>(i)] = {
-          task.client,         task.examples,
-          task.examples_seen,  task.steps,
-          task.loss_sum,       aggregator_.UsesWeights() ? update.weight : 1,
-          update.squared_norm, std::move(update.scalars)};
+      if (hooks.cosines) Keep(deltas_[static_cast<size_t>(i)], update.delta);
+      ClientReport& report = reports[static_cast<size_t>(i)];
+      report = {task.client,         task.examples,
+                task.examples_seen,  task.steps,
+                task.loss_sum,       task.first_loss,
+                task.last_loss,      aggregator_.UsesWeights() ? update.weight : 1,
+                update.squared_norm, std::move(update.scalars)};
+      if (hooks.times) report.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     } catch (...) {
       RethrowForClient(round, member.client);
     }
@@ -171,11 +178,21 @@ Aggregate RoundRunner::Run(const ServerState& state, const std::vector<CohortMem
     for (const at::Tensor& sum : whole.extras) Scale(sum, 1.0 / static_cast<double>(clients));
     aggregate.extras = whole.extras;
   }
+  if (hooks.cosines) Compare(aggregate.delta, reports);
   aggregate.clients = std::move(reports);
   aggregate.share = Share(cohort);
   aggregate.lr = setup_.Lr(round);
   aggregate.cohort_gradient = cohort_gradient;
   return aggregate;
+}
+
+void RoundRunner::Compare(const at::Tensor& aggregate, std::vector<ClientReport>& reports) {
+  const double squared_norm = SquaredNorm(aggregate);
+  pool_.Run(static_cast<int64_t>(reports.size()), [&](int, int64_t i) {
+    ClientReport& report = reports[static_cast<size_t>(i)];
+    const double norms = std::sqrt(squared_norm * report.squared_norm);
+    if (norms > 0) report.cosine = Dot(deltas_[static_cast<size_t>(i)], aggregate) / norms;
+  });
 }
 
 double RoundRunner::Apply(ServerState& state, Aggregate& aggregate,

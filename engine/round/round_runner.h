@@ -25,6 +25,11 @@ struct RoundHooks {
   std::function<void(ClientTask&)> train;
   /// Sees each client's trained model and its update.
   std::function<void(const ClientTask&, const Update&)> on_client;
+  /// Whether to take each client's time.
+  bool times = false;
+  /// Whether to compare each client's delta with the aggregate's, for which the cohort's deltas are
+  /// kept until the round is folded.
+  bool cosines = false;
   /// Hears now and then how many clients are done.
   std::function<void(int64_t clients_done)> on_progress;
   /// Other work, items 0 .. beside_items - 1, each once, that workers turn to when all clients are
@@ -63,12 +68,15 @@ class RoundRunner {
   /// The mean of the full gradients at the global model.
   at::Tensor CohortGradient(const ServerState& state, const std::vector<CohortMember>& cohort);
   double Share(const std::vector<CohortMember>& cohort) const;
+  /// Fills in the cosines, from deltas_.
+  void Compare(const at::Tensor& aggregate, std::vector<ClientReport>& reports);
 
   const TrainingSetup& setup_;
   const Aggregator& aggregator_;
   WorkerPool& pool_;
   std::vector<std::unique_ptr<Trainer>> trainers_;
   TreeFold fold_, gradient_fold_;
+  std::vector<at::Tensor> deltas_;  ///< of the cohort's clients, where they are compared
 };
 
 /// Why a round with such a cohort moves nothing ("nobody arrived", or what the aggregator says), or

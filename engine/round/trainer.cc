@@ -61,10 +61,6 @@ class Trainer::Borrowed {
   Borrowed& operator=(const Borrowed&) = delete;
 
  private:
-  static void Keep(at::Tensor& kept, const at::Tensor& original) {
-    if (!kept.defined()) kept = Uninitialized(original.numel(), original.device());
-    Copy(kept, original);
-  }
   Trainer& trainer_;
 };
 
@@ -230,7 +226,8 @@ void Trainer::Run(ClientTask& task, const LocalRun& run) {
           fused ? replica_->Step(batch_, draws.dropout, Sgd(task, step), first_moment_)
                 : replica_->Gradient(batch_, draws.dropout, feature_loss ? &feature_loss : nullptr);
       if (run.counted) {
-        ++task.steps;
+        if (task.steps++ == 0) task.first_loss = loss;
+        task.last_loss = loss;
         task.loss_sum += loss * static_cast<double>(n);
         task.examples_seen += n;
       }

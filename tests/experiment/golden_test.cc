@@ -37,11 +37,12 @@ TEST_CASE("every shipped config, cut short, comes to what was approved") {
   int configs = 0;
   for (const auto& entry : std::filesystem::directory_iterator("configs")) {
     if (entry.path().extension() != ".json" || entry.path().filename() == "schema.json") continue;
+    const Json json = Json::parse(ReadFile(entry.path().string()));
+    if (json.contains("base")) continue;  // a sweep
     const std::string name = entry.path().stem().string();
     ++configs;
     INFO(name);
-    const RunResult result = RunIn(
-        folder / name, CutShort(Json::parse(ReadFile(entry.path().string())), folder / "images"));
+    const RunResult result = RunIn(folder / name, CutShort(json, folder / "images"));
     const Json& metrics = result.summary.final_metrics;
     if (approve != nullptr) {
       approved[name] = metrics;

@@ -1,0 +1,138 @@
+#include "engine/sweep/leaderboard.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <map>
+#include <optional>
+
+#include "engine/core/error.h"
+
+namespace flsim {
+namespace {
+
+std::optional<RecordedRun> Recorded(const SweepFolder& folder, const Trial& trial) {
+  if (folder.State(trial).status == "waiting") return {};
+  try {
+    return ReadRun(folder.TrialFolder(trial));
+  } catch (const DataError&) {
+    return {};  // it failed before it began
+  }
+}
+
+std::string Format(const char* format, double value) {
+  char text[64];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
+
+/// A label without the seed.
+std::string PointLabel(const Trial& trial) {
+  const std::string label = trial.Label();
+  const size_t seed = label.rfind("seed=");
+  return seed == 0 ? "the base" : label.substr(0, seed - 2);
+}
+
+}  // namespace
+
+std::string RankingMetric(const Sweep& sweep, const SweepFolder& folder) {
+  if (sweep.halving && sweep.halving->metric) return *sweep.halving->metric;
+  for (const Trial& trial : sweep.trials) {
+    if (std::optional<RecordedRun> run = Recorded(folder, trial)) return MainMetric({*run});
+  }
+  return "test_accuracy";
+}
+
+std::vector<Rank> Rankings(const Sweep& sweep, const SweepFolder& folder, int64_t last) {
+  const std::string metric = RankingMetric(sweep, folder);
+  const bool higher = HigherIsBetter(metric);
+  std::map<int64_t, Rank> points;
+  std::map<int64_t, std::vector<double>> values;
+  for (const Trial& trial : sweep.trials) {
+    const bool fresh = points.count(trial.point) == 0;
+    Rank& rank = points[trial.point];
+    rank.point = trial.point;
+    rank.label = PointLabel(trial);
+    rank.trials.push_back(trial.number);
+    std::vector<std::pair<int64_t, double>> series;
+    int64_t rounds = 0;
+    std::optional<RecordedRun> run = Recorded(folder, trial);
+    if (run && folder.State(trial).status != "diverged") {
+      series = Series(*run, metric);
+      while (!series.empty() && series.back().first > last) series.pop_back();
+      if (!run->rounds.empty())
+        rounds = std::min(last, run->rounds.back().at("round").get<int64_t>());
+    }
+    rank.rounds = fresh ? rounds : std::min(rank.rounds, rounds);
+    if (series.empty()) {
+      ++rank.without;
+      continue;
+    }
+    values[trial.point].push_back(series.back().second);
+    for (const auto& value : series) {
+      const bool better = higher ? value.second > rank.best : value.second < rank.best;
+      if (rank.seeds == 0 || better) rank.best = value.second;
+      rank.seeds = 1;
+    }
+  }
+  std::vector<Rank> ranks;
+  for (auto& [point, rank] : points) {
+    const std::vector<double>& of = values[point];
+    if (of.empty()) continue;
+    rank.seeds = static_cast<int64_t>(of.size());
+    const auto n = static_cast<double>(of.size());
+    for (const double value : of) rank.mean += value / n;
+    for (const double value : of) rank.std += (value - rank.mean) * (value - rank.mean);
+    rank.std = of.size() < 2 ? 0 : std::sqrt(rank.std / (n - 1));
+    ranks.push_back(rank);
+  }
+  std::stable_sort(ranks.begin(), ranks.end(), [&](const Rank& a, const Rank& b) {
+    if ((a.without == 0) != (b.without == 0)) return a.without == 0;
+    if (a.rounds != b.rounds) return a.rounds > b.rounds;
+    return higher ? a.mean > b.mean : a.mean < b.mean;
+  });
+  return ranks;
+}
+
+std::string ShowLeaderboard(const std::vector<Rank>& ranks, const std::string& metric,
+                            size_t rows) {
+  if (ranks.empty()) return "";
+  size_t width = 5;
+  const size_t shown = std::min(rows, ranks.size());
+  for (size_t i = 0; i < shown; ++i) width = std::max(width, ranks[i].label.size());
+  const auto padded = [](const std::string& text, size_t to) {
+    return text + std::string(to - std::min(to, text.size()), ' ');
+  };
+  std::string text = "  " + padded("point", width) + "  " + metric +
+                     ", last round: mean +- std   best     seeds\n";
+  for (size_t i = 0; i < shown; ++i) {
+    const Rank& rank = ranks[i];
+    std::string mean = Format("%.4g", rank.mean);
+    if (rank.seeds > 1) mean += " +- " + Format("%.2g", rank.std);
+    text += "  " + padded(rank.label, width) + "  " + padded(mean, metric.size() + 24) + "  " +
+            padded(Format("%.4g", rank.best), 8) + " " + std::to_string(rank.seeds);
+    if (rank.without > 0) text += " (" + std::to_string(rank.without) + " more without a value)";
+    text += "\n";
+  }
+  if (shown < ranks.size())
+    text += "  ... and " + std::to_string(ranks.size() - shown) + " more in leaderboard.csv\n";
+  return text;
+}
+
+std::string LeaderboardCsv(const std::vector<Rank>& ranks, const std::string& metric) {
+  std::string csv = "rank,point,settings,seeds,without_value,rounds," + metric + "_mean," + metric +
+                    "_std," + metric + "_best,trials\n";
+  for (size_t i = 0; i < ranks.size(); ++i) {
+    const Rank& rank = ranks[i];
+    std::string trials;
+    for (const int64_t trial : rank.trials)
+      trials += (trials.empty() ? "" : " ") + std::to_string(trial);
+    csv += std::to_string(i + 1) + "," + std::to_string(rank.point) + "," + CsvField(rank.label) +
+           "," + std::to_string(rank.seeds) + "," + std::to_string(rank.without) + "," +
+           std::to_string(rank.rounds) + "," + Json(rank.mean).dump() + "," +
+           Json(rank.std).dump() + "," + Json(rank.best).dump() + "," + trials + "\n";
+  }
+  return csv;
+}
+
+}  // namespace flsim
