@@ -10,6 +10,7 @@
 
 #include "engine/core/error.h"
 #include "engine/core/files.h"
+#include "engine/core/safetensors.h"
 
 namespace flsim {
 namespace fs = std::filesystem;
@@ -29,6 +30,15 @@ Json ParsedObject(const std::string& text, const std::string& where) {
   Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) throw DataError(where + " is not a JSON object; the file is damaged");
   return json;
+}
+
+/// Refuses a value of another type than flsim writes under the key.
+void CheckType(const Json& json, const char* key, Json::value_t type, const std::string& file) {
+  const auto found = json.find(key);
+  if (found == json.end() || found->type() == type) return;
+  throw DataError(file + " has " + key + " " + found->dump() + ", expected " +
+                  (type == Json::value_t::string ? "a string" : "a whole number") +
+                  "; the file is damaged");
 }
 
 std::vector<Json> ReadRounds(const std::string& file) {
@@ -67,6 +77,28 @@ std::vector<std::string> Matches(const std::string& pattern) {
     paths.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
   globfree(&found);
   return paths;
+}
+
+/// What a run's checkpoint notes of the data it was made from. A checkpoint that can't be read is
+/// for `--resume` to complain of.
+std::string DataHash(const fs::path& folder) {
+  const fs::path file = folder / "checkpoint" / "state.safetensors";
+  if (!Exists(file)) return "";
+  try {
+    return ReadSafetensorsMetadata(file.string())["data"];
+  } catch (const DataError&) {
+    return "";
+  }
+}
+
+void AddMetricNames(const Json& record, const std::string& path, std::vector<std::string>& names) {
+  for (const auto& item : record.items()) {
+    const std::string name = JoinPath(path, item.key());
+    if (item.value().is_object()) AddMetricNames(item.value(), name, names);
+    if (item.value().is_number() && name != "round" &&
+        std::find(names.begin(), names.end(), name) == names.end())
+      names.push_back(name);
+  }
 }
 
 void AddSettings(const Json& value, const std::string& path,
@@ -114,6 +146,10 @@ uint64_t RecordedRun::seed() const {
   return seed.is_number_unsigned() ? seed.get<uint64_t>() : 0;
 }
 
+int64_t RecordedRun::last_round() const {
+  return rounds.empty() ? -1 : rounds.back().at("round").get<int64_t>();
+}
+
 RecordedRun ReadRun(const std::string& folder) {
   const fs::path path(folder);
   if (!IsRunFolder(path))
@@ -125,8 +161,13 @@ RecordedRun ReadRun(const std::string& folder) {
     return ParsedObject(ReadFile(file), file);
   };
   run.config = object("config.json");
+  for (const char* key : {"seed", "rounds"})
+    CheckType(run.config, key, Json::value_t::number_unsigned, (path / "config.json").string());
   if (Exists(path / "summary.json")) run.summary = object("summary.json");
+  for (const char* key : {"status", "version"})
+    CheckType(run.summary, key, Json::value_t::string, (path / "summary.json").string());
   run.rounds = ReadRounds((path / "rounds.jsonl").string());
+  run.data_hash = DataHash(path);
   return run;
 }
 
@@ -157,17 +198,23 @@ std::vector<RecordedRun> ReadRuns(const std::vector<std::string>& arguments) {
   return runs;
 }
 
+Json ValueAt(const Json& json, const std::string& path) {
+  const Json* value = &json;
+  std::istringstream keys(path);
+  for (std::string key; std::getline(keys, key, '.');) {
+    const auto found = value->is_object() ? value->find(key) : value->end();
+    if (!value->is_object() || found == value->end()) return Json();
+    value = &*found;
+  }
+  return *value;
+}
+
 std::vector<std::pair<int64_t, double>> Series(const RecordedRun& run, const std::string& metric) {
   std::vector<std::pair<int64_t, double>> series;
   for (const Json& round : run.rounds) {
-    const Json* value = &round;
-    std::istringstream keys(metric);
-    for (std::string key; value != nullptr && std::getline(keys, key, '.');) {
-      const auto found = value->is_object() ? value->find(key) : value->end();
-      value = value->is_object() && found != value->end() ? &*found : nullptr;
-    }
-    if (value != nullptr && value->is_number())
-      series.emplace_back(round.at("round").get<int64_t>(), value->get<double>());
+    const Json value = ValueAt(round, metric);
+    if (value.is_number())
+      series.emplace_back(round.at("round").get<int64_t>(), value.get<double>());
   }
   return series;
 }
@@ -178,6 +225,14 @@ std::string MainMetric(const std::vector<RecordedRun>& runs) {
     if (std::any_of(runs.begin(), runs.end(), has)) return metric;
   }
   return "train_loss";
+}
+
+std::vector<std::string> MetricNames(const std::vector<RecordedRun>& runs) {
+  std::vector<std::string> names;
+  for (const RecordedRun& run : runs) {
+    for (const Json& round : run.rounds) AddMetricNames(round, "", names);
+  }
+  return names;
 }
 
 std::vector<std::pair<std::string, Json>> Settings(const Json& config) {

@@ -16,10 +16,13 @@ struct RecordedRun {
   Json config;               ///< with every default spelled out
   Json summary;              ///< null while the run goes on, or where it was killed
   std::vector<Json> rounds;  ///< the records of rounds.jsonl; the first is that of round 0
+  std::string data_hash;     ///< of data set and partition, from the checkpoint; "" without one
 
   /// completed, interrupted, diverged, or unfinished.
   std::string status() const;
   uint64_t seed() const;
+  /// The last round that is recorded; -1 if there is none.
+  int64_t last_round() const;
 };
 
 /// Reads a run folder; a last line of rounds.jsonl that is being written is left out. Throws
@@ -33,6 +36,9 @@ std::vector<std::string> FindRuns(const std::vector<std::string>& arguments);
 /// Reads them all. Throws DataError.
 std::vector<RecordedRun> ReadRuns(const std::vector<std::string>& arguments);
 
+/// The value at a dotted path ("client_accuracy.mean"); null where there is none.
+Json ValueAt(const Json& json, const std::string& path);
+
 /// (round, value) of every round that has the metric, such as "test_accuracy" or
 /// "client_accuracy.mean".
 std::vector<std::pair<int64_t, double>> Series(const RecordedRun& run, const std::string& metric);
@@ -40,6 +46,8 @@ std::vector<std::pair<int64_t, double>> Series(const RecordedRun& run, const std
 /// Where a run's metrics are compared by default: "test_accuracy", else "test_loss", else
 /// "train_loss".
 std::string MainMetric(const std::vector<RecordedRun>& runs);
+/// Every metric that a record of the runs has, by name, in order of appearance.
+std::vector<std::string> MetricNames(const std::vector<RecordedRun>& runs);
 
 /// Runs of one config that differ in their seeds alone.
 struct RunGroup {

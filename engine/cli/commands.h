@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,14 @@ struct ReportFlags {
   bool watch = false;
 };
 
+struct CompareFlags {
+  std::vector<std::string> runs;
+  std::string metric, baseline, format, of, out;  ///< empty: the default
+  std::optional<double> target;
+  std::optional<int64_t> rounds;
+  double confidence = 0.95;
+};
+
 int RunCommand(const RunFlags& flags);
 
 /// Reports every problem of a config without reading data; prints what it would run, or with
@@ -66,6 +75,9 @@ int SweepCommand(const SweepFlags& flags);
 
 /// Writes a report of recorded runs; with `watch` again and again until all of them have ended.
 int ReportCommand(const ReportFlags& flags);
+
+/// Compares groups of runs over their seeds; prints or writes the tables.
+int CompareCommand(const CompareFlags& flags);
 
 int ListCommand(const std::string& kind);
 int DescribeCommand(const std::string& kind, const std::string& name);

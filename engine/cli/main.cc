@@ -85,6 +85,32 @@ void AddReportFlags(CLI::App* command, ReportFlags& flags) {
                     "Writes again whenever the runs have changed, until all have ended or Ctrl-C");
 }
 
+CLI::App* AddCompare(CLI::App& app, CompareFlags& flags) {
+  auto* compare = app.add_subcommand(
+      "compare", "Compares runs over their seeds: means with intervals, paired differences, tests");
+  compare->add_option("runs", flags.runs, "Run folders, sweep folders, or globs of them")
+      ->required();
+  compare->add_option("--metric", flags.metric,
+                      "Such as test_loss or client_accuracy.p5; by default test_accuracy, else "
+                      "test_loss, else train_loss");
+  compare->add_option("--of", flags.of, "What differences are taken of: final (default), best, auc")
+      ->check(CLI::IsMember({"final", "best", "auc"}));
+  compare->add_option("--baseline", flags.baseline,
+                      "A group's label, a part that only one label has, or a run's folder; by "
+                      "default the first group");
+  compare->add_option("--target", flags.target,
+                      "Value whose rounds, bytes and seconds are told; by default the best that "
+                      "every completed run reaches");
+  compare->add_option("--rounds", flags.rounds, "Looks at the first so many rounds only");
+  compare->add_option("--confidence", flags.confidence, "Of the intervals; 0.95 by default");
+  compare
+      ->add_option("--format", flags.format,
+                   "text, csv, latex or markdown; by default as --out ends")
+      ->check(CLI::IsMember({"text", "csv", "latex", "markdown"}));
+  compare->add_option("--out", flags.out, "File to write in place of standard output");
+  return compare;
+}
+
 int Main(int argc, char** argv) {
   CLI::App app(
       "Federated-learning simulation in one process.\n"
@@ -136,6 +162,8 @@ int Main(int argc, char** argv) {
   ReportFlags reported;
   auto* report = app.add_subcommand("report", "Writes a page about runs, and figures for papers");
   AddReportFlags(report, reported);
+  CompareFlags compared;
+  auto* compare = AddCompare(app, compared);
   auto* list = app.add_subcommand("list", "Lists the components");
   list->add_option("kind", kind, "strategy, dataset, model, ...");
   auto* describe = app.add_subcommand("describe", "Tells what a component is and its options");
@@ -155,6 +183,7 @@ int Main(int argc, char** argv) {
   if (*replay) return ReplayCommand(replayed);
   if (*sweep) return SweepCommand(swept);
   if (*report) return ReportCommand(reported);
+  if (*compare) return CompareCommand(compared);
   if (*list) return ListCommand(kind);
   if (*describe) return DescribeCommand(kind, name);
   if (*schema) return SchemaCommand(markdown);

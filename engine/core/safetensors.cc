@@ -122,6 +122,18 @@ Json ReadHeader(const std::string& path, const InputFile& file, uint64_t& header
   }
 }
 
+std::map<std::string, std::string> ReadMetadata(const std::string& path, const Json& header) {
+  std::map<std::string, std::string> metadata;
+  const auto found = header.find(kMetadata);
+  if (found == header.end()) return metadata;
+  if (!found->is_object()) Fail(path, "its metadata is not an object");
+  for (const auto& [key, text] : found->items()) {
+    if (!text.is_string()) Fail(path, "its metadata '" + key + "' is not a string");
+    metadata[key] = text.get<std::string>();
+  }
+  return metadata;
+}
+
 /// Checks that the tensors fill the `data_bytes` after the header without gap or overlap.
 void CheckPlaces(const std::string& path, const std::vector<Entry>& entries, uint64_t data_bytes) {
   uint64_t next = 0;
@@ -203,17 +215,10 @@ SafetensorsFile ReadSafetensors(const std::string& path) {
   const Json header = ReadHeader(path, file, header_bytes);
 
   SafetensorsFile result;
+  result.metadata = ReadMetadata(path, header);
   std::vector<Entry> entries;
   for (const auto& [name, value] : header.items()) {
-    if (name != kMetadata) {
-      entries.push_back(ReadEntry(path, name, value));
-      continue;
-    }
-    if (!value.is_object()) Fail(path, "its metadata is not an object");
-    for (const auto& [key, text] : value.items()) {
-      if (!text.is_string()) Fail(path, "its metadata '" + key + "' is not a string");
-      result.metadata[key] = text.get<std::string>();
-    }
+    if (name != kMetadata) entries.push_back(ReadEntry(path, name, value));
   }
   std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
     return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
@@ -224,6 +229,11 @@ SafetensorsFile ReadSafetensors(const std::string& path) {
     result.tensors.emplace_back(entry.name, ReadTensor(path, file, entry, data_start));
   }
   return result;
+}
+
+std::map<std::string, std::string> ReadSafetensorsMetadata(const std::string& path) {
+  uint64_t header_bytes = 0;
+  return ReadMetadata(path, ReadHeader(path, InputFile(path), header_bytes));
 }
 
 }  // namespace flsim

@@ -28,4 +28,7 @@ void WriteSafetensors(const std::string& path, const SafetensorsFile& file);
 /// naming the path and what is wrong.
 SafetensorsFile ReadSafetensors(const std::string& path);
 
+/// The string metadata alone, however large the tensors are. Throws DataError as above.
+std::map<std::string, std::string> ReadSafetensorsMetadata(const std::string& path);
+
 }  // namespace flsim

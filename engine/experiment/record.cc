@@ -87,7 +87,9 @@ Json MetricsJson(const RoundRecord& record) {
 }
 
 bool HigherIsBetter(const std::string& metric) {
-  return metric.find("accuracy") != std::string::npos || metric == "test_r2";
+  const std::string last = metric.substr(metric.rfind('.') + 1);
+  if (last == "std" || last == "gini") return false;
+  return metric.find("accuracy") != std::string::npos || metric == "test_r2" || last == "jain";
 }
 
 Json ToJson(const RunSummary& summary) {

@@ -38,7 +38,8 @@ std::string JsonLine(const RoundRecord& record);
 /// The metrics of a record as summary.json shows them, `round` included.
 Json MetricsJson(const RoundRecord& record);
 
-/// Whether more of a metric is better, which holds for accuracies and r2.
+/// Whether more of a metric is better, which holds for accuracies (not for how they are spread), r2
+/// and Jain's index.
 bool HigherIsBetter(const std::string& metric);
 
 /// What a run came to.

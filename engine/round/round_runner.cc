@@ -149,11 +149,18 @@ Aggregate RoundRunner::Run(const ServerState& state, const std::vector<CohortMem
       fold_.Add(part, update);
       if (hooks.cosines) Keep(deltas_[static_cast<size_t>(i)], update.delta);
       ClientReport& report = reports[static_cast<size_t>(i)];
-      report = {task.client,         task.examples,
-                task.examples_seen,  task.steps,
-                task.loss_sum,       task.first_loss,
-                task.last_loss,      aggregator_.UsesWeights() ? update.weight : 1,
-                update.squared_norm, std::move(update.scalars)};
+      report = {task.client,
+                task.examples,
+                task.examples_seen,
+                task.steps,
+                task.loss_sum,
+                task.first_loss,
+                task.last_loss,
+                aggregator_.UsesWeights() ? update.weight : 1,
+                update.squared_norm,
+                std::move(update.scalars),
+                0,
+                {}};
       if (hooks.times) report.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     } catch (...) {
       RethrowForClient(round, member.client);

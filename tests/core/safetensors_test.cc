@@ -61,6 +61,16 @@ TEST_CASE("tensors and metadata come back as they were, in order") {
   CHECK(read.Find("even") == nullptr);
 }
 
+TEST_CASE("the metadata are read alone, also where the tensors are cut off") {
+  const TempFolder folder;
+  WriteSafetensors(folder / "f", Sample());
+  CHECK(ReadSafetensorsMetadata(folder / "f") == Sample().metadata);
+  std::filesystem::resize_file(folder / "f", std::filesystem::file_size(folder / "f") - 1);
+  CHECK(ReadSafetensorsMetadata(folder / "f") == Sample().metadata);
+  WriteSafetensors(folder / "f", {});
+  CHECK(ReadSafetensorsMetadata(folder / "f").empty());
+}
+
 TEST_CASE("int64 tensors keep their values and come first, so that all tensors are aligned") {
   const TempFolder folder;
   SafetensorsFile file;

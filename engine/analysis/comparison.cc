@@ -1,0 +1,255 @@
+#include "engine/analysis/comparison.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "engine/core/error.h"
+#include "engine/core/options.h"
+
+namespace flsim {
+namespace fs = std::filesystem;
+namespace {
+
+std::string ChooseMetric(const std::string& metric, const std::vector<RecordedRun>& runs) {
+  if (metric.empty()) return MainMetric(runs);
+  const std::vector<std::string> names = MetricNames(runs);
+  if (std::find(names.begin(), names.end(), metric) != names.end()) return metric;
+  const std::string near = Nearest(metric, names);
+  throw ConfigError("--metric " + metric +
+                    ": no run has recorded it (recorded: " + JoinNames(names) + ")" +
+                    (near.empty() ? "" : "; did you mean '" + near + "'?"));
+}
+
+bool HoldsRun(const RunGroup& group, const std::string& folder) {
+  const auto is_it = [&](const RecordedRun* run) {
+    return fs::weakly_canonical(run->folder) == fs::weakly_canonical(folder);
+  };
+  return std::any_of(group.runs.begin(), group.runs.end(), is_it);
+}
+
+size_t FindBaseline(const std::vector<RunGroup>& groups, const std::string& wanted) {
+  if (wanted.empty()) return 0;
+  std::vector<size_t> having_it;
+  std::string labels;
+  for (size_t i = 0; i < groups.size(); ++i) {
+    if (groups[i].label == wanted || HoldsRun(groups[i], wanted)) return i;
+    if (groups[i].label.find(wanted) != std::string::npos) having_it.push_back(i);
+    labels += "\n  " + groups[i].label;
+  }
+  if (having_it.size() == 1) return having_it[0];
+  throw ConfigError("--baseline " + wanted + " is " +
+                    (having_it.empty()
+                         ? "in no group's label and no folder of a compared run"
+                         : "in the labels of " + std::to_string(having_it.size()) + " groups") +
+                    "; groups are" + labels);
+}
+
+std::optional<double> ValueOf(const Outcome& outcome, Aspect aspect) {
+  if (aspect == Aspect::kArea) return outcome.area;
+  return aspect == Aspect::kBest ? outcome.best : outcome.final_value;
+}
+
+std::vector<double> ValuesOf(const std::vector<Outcome>& outcomes, Aspect aspect) {
+  std::vector<double> values;
+  for (const Outcome& outcome : outcomes) {
+    if (const auto value = ValueOf(outcome, aspect)) values.push_back(*value);
+  }
+  return values;
+}
+
+/// The outcomes of a group's runs that count, one a seed.
+GroupResult ResultOf(const RunGroup& group, const Comparison& comparison,
+                     std::vector<LeftOut>& left_out) {
+  GroupResult result;
+  result.label = group.label;
+  for (const RecordedRun* run : group.runs) {
+    std::string why = WhyLeftOut(*run, comparison.view);
+    if (why.empty() && !result.outcomes.empty() &&
+        result.outcomes.back().run->seed() == run->seed())
+      why = "has the seed of " + result.outcomes.back().run->folder;
+    if (!why.empty()) {
+      left_out.push_back({run, why});
+      continue;
+    }
+    result.outcomes.push_back(OutcomeOf(*run, comparison.view));
+    if (result.outcomes.back().diverged) ++result.diverged;
+  }
+  const auto estimate = [&](Aspect aspect) {
+    return EstimateOf(ValuesOf(result.outcomes, aspect), comparison.confidence);
+  };
+  result.final_value = estimate(Aspect::kFinal);
+  result.best = estimate(Aspect::kBest);
+  result.area = estimate(Aspect::kArea);
+  return result;
+}
+
+/// The best value that every run reaches which has completed.
+std::optional<double> CommonTarget(const std::vector<GroupResult>& groups, const MetricView& view) {
+  std::optional<double> target;
+  for (const GroupResult& group : groups) {
+    for (const Outcome& outcome : group.outcomes) {
+      if (!outcome.diverged && (!target || view.Reaches(*target, outcome.best)))
+        target = outcome.best;
+    }
+  }
+  return target;
+}
+
+void TakeTargetCosts(GroupResult& group, double target, const MetricView& view) {
+  if (group.outcomes.empty()) return;
+  std::vector<double> rounds, bytes, seconds;
+  for (const Outcome& outcome : group.outcomes) {
+    const TargetCost cost = CostOf(outcome, target, view);
+    if (cost.reached()) ++group.reached;
+    rounds.push_back(cost.rounds);
+    bytes.push_back(cost.bytes);
+    seconds.push_back(cost.seconds);
+  }
+  group.to_target = TargetCost{Median(rounds), Median(bytes), Median(seconds)};
+}
+
+struct Pairs {
+  std::vector<uint64_t> seeds;
+  std::vector<double> differences;
+  InCommon common = {true, true, true};
+};
+
+Pairs PairsOf(const GroupResult& group, const GroupResult& baseline, Aspect aspect) {
+  Pairs pairs;
+  for (const Outcome& a : group.outcomes) {
+    for (const Outcome& b : baseline.outcomes) {
+      const std::optional<double> of_a = ValueOf(a, aspect), of_b = ValueOf(b, aspect);
+      if (a.run->seed() != b.run->seed() || !of_a || !of_b) continue;
+      const InCommon common = CommonOf(*a.run, *b.run);
+      pairs.common.data &= common.data;
+      pairs.common.cohorts &= common.cohorts;
+      pairs.common.initial_model &= common.initial_model;
+      pairs.seeds.push_back(a.run->seed());
+      pairs.differences.push_back(*of_a - *of_b);
+    }
+  }
+  return pairs;
+}
+
+void TakeTest(const TTest& test, Difference& difference) {
+  difference.mean = test.mean;
+  difference.interval = test.interval;
+  difference.p = test.p;
+}
+
+void TakePairs(const Pairs& pairs, double confidence, Difference& difference) {
+  const std::vector<double>& differences = pairs.differences;
+  difference.paired_seeds = pairs.seeds;
+  difference.common = pairs.common;
+  difference.mean = Mean(differences);
+  if (differences.size() < 2) return;
+  TakeTest(StudentTest(differences, confidence), difference);
+  difference.bootstrap =
+      BcaInterval(differences, ResampledMeans(differences, kResamples), confidence);
+  if (differences.size() <= kMaxSignFlips) difference.p_sign_flip = SignFlipP(differences);
+  difference.effect = CohenDz(differences);
+}
+
+Difference DifferenceOf(const GroupResult& group, const GroupResult& baseline,
+                        const Comparison& comparison) {
+  Difference difference;
+  const std::vector<double> a = ValuesOf(group.outcomes, comparison.of);
+  const std::vector<double> b = ValuesOf(baseline.outcomes, comparison.of);
+  if (a.empty() || b.empty()) {
+    difference.why_unpaired = "no values";
+    return difference;
+  }
+  const Pairs pairs = PairsOf(group, baseline, comparison.of);
+  const bool can_be_welch = a.size() >= 2 && b.size() >= 2;
+  if (pairs.seeds.empty()) {
+    difference.why_unpaired = "no seeds in common";
+  } else if (!pairs.common.data) {
+    difference.why_unpaired = kOtherData;
+  } else if (pairs.seeds.size() == 1 && can_be_welch) {
+    difference.why_unpaired = "only one seed in common";
+  } else {
+    TakePairs(pairs, comparison.confidence, difference);
+    return difference;
+  }
+  difference.mean = Mean(a) - Mean(b);
+  if (can_be_welch) {
+    TakeTest(WelchTest(a, b, comparison.confidence), difference);
+    difference.effect = HedgesG(a, b);
+  }
+  return difference;
+}
+
+void AdjustP(std::vector<Difference>& differences) {
+  std::vector<double> p;
+  for (const Difference& difference : differences) {
+    if (difference.p) p.push_back(*difference.p);
+  }
+  const std::vector<double> adjusted = HolmAdjust(p);
+  size_t next = 0;
+  for (Difference& difference : differences) {
+    if (difference.p) difference.p_holm = adjusted[next++];
+  }
+}
+
+void RequireOutcomes(const Comparison& comparison) {
+  for (const GroupResult& group : comparison.groups) {
+    if (!group.outcomes.empty()) return;
+  }
+  std::string runs;
+  for (const LeftOut& each : comparison.left_out)
+    runs += "\n  " + each.run->folder + " " + each.why;
+  throw DataError("no run can be compared" + runs);
+}
+
+}  // namespace
+
+std::string Show(Aspect aspect) {
+  return aspect == Aspect::kFinal ? "final" : aspect == Aspect::kBest ? "best" : "AUC";
+}
+
+Estimate EstimateOf(std::vector<double> values, double confidence) {
+  Estimate estimate;
+  if (!values.empty()) estimate.mean = Mean(values);
+  if (values.size() >= 2) {
+    estimate.sd = StandardDeviation(values);
+    estimate.interval = TInterval(values, confidence);
+    estimate.bootstrap = BcaInterval(values, ResampledMeans(values, kResamples), confidence);
+  }
+  estimate.values = std::move(values);
+  return estimate;
+}
+
+Comparison Compare(const std::vector<RecordedRun>& runs, const CompareOptions& options) {
+  if (!(options.confidence > 0 && options.confidence < 1))
+    throw ConfigError("--confidence must be above 0 and below 1, such as 0.95, got " +
+                      ShowNumber(options.confidence));
+  Comparison comparison;
+  comparison.view.metric = ChooseMetric(options.metric, runs);
+  comparison.view.higher_is_better = HigherIsBetter(comparison.view.metric);
+  comparison.view.rounds = options.rounds;
+  comparison.of = options.of;
+  comparison.confidence = options.confidence;
+
+  const std::vector<RunGroup> groups = GroupRuns(runs);
+  comparison.baseline = FindBaseline(groups, options.baseline);
+  for (const RunGroup& group : groups)
+    comparison.groups.push_back(ResultOf(group, comparison, comparison.left_out));
+  RequireOutcomes(comparison);
+
+  comparison.target_is_given = options.target.has_value();
+  comparison.target =
+      options.target ? options.target : CommonTarget(comparison.groups, comparison.view);
+  for (size_t i = 0; i < comparison.groups.size(); ++i) {
+    GroupResult& group = comparison.groups[i];
+    if (comparison.target) TakeTargetCosts(group, *comparison.target, comparison.view);
+    if (i == comparison.baseline) continue;
+    comparison.differences.push_back(
+        DifferenceOf(group, comparison.groups[comparison.baseline], comparison));
+    comparison.differences.back().group = i;
+  }
+  AdjustP(comparison.differences);
+  return comparison;
+}
+
+}  // namespace flsim
