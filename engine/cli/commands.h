@@ -23,6 +23,7 @@ struct RunFlags {
   ConfigFlags config;
   OutputFlags output;
   bool resume = false;
+  std::vector<std::string> print;  ///< dotted paths into summary.json
 };
 
 struct ReplayFlags {
@@ -31,6 +32,7 @@ struct ReplayFlags {
   std::string updates;
 };
 
+/// With `print`, standard output gets those values alone, and only from a run that ends well.
 int RunCommand(const RunFlags& flags);
 
 /// Reports every problem of a config without reading data; prints what it would run, or with

@@ -69,6 +69,13 @@ int Main(int argc, char** argv) {
   AddOutputFlags(&app, run.output);
   app.add_flag("--resume", run.resume, "Goes on with the run in the folder, to the same bits")
       ->excludes("--force");
+  app.add_option("--print", run.print,
+                 "Prints this value of summary.json, such as final.test_accuracy, and nothing "
+                 "else on standard output")
+      ->type_name("PATH")
+      ->take_all()
+      ->expected(1)
+      ->trigger_on_parse(false);
 
   ReplayFlags replayed;
   ConfigFlags config;
