@@ -76,6 +76,7 @@ struct OutputOptions {
   std::string dir = "runs";
   bool record_updates = false;
   double checkpoint_every_s = 30;
+  bool tensorboard = false;
   template <class V>
   void Visit(V& v) {
     v(dir, "dir", "The run folder is DIR/name, unless --out names another.");
@@ -85,6 +86,8 @@ struct OutputOptions {
       "Seconds between checkpoints, which come after a round; 0: after every round. There is "
       "always one at the end.",
       AtLeast(0));
+    v(tensorboard, "tensorboard",
+      "Writes each round's metrics into the run folder for TensorBoard, too.");
   }
   void Check(Problems& problems, const std::string& path);
 };

@@ -36,6 +36,9 @@ std::string JsonLine(const RoundRecord& record);
 /// The metrics of a record as summary.json shows them, `round` included.
 Json MetricsJson(const RoundRecord& record);
 
+/// As the lines of rounds.jsonl show it.
+Json ToJson(const Distribution& distribution);
+
 /// What a run came to.
 struct RunSummary {
   std::string status;          ///< completed, interrupted or diverged

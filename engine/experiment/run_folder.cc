@@ -14,18 +14,24 @@
 #include "engine/core/error.h"
 #include "engine/core/files.h"
 #include "engine/experiment/config.h"
+#include "engine/experiment/update_recorder.h"
 
 namespace flsim {
 namespace fs = std::filesystem;
 namespace {
 
 /// Options that change neither the model nor the records, so that a resumed run may change them.
+constexpr const char* kMayChange[] = {"runtime.workers",
+                                      "runtime.client_state_mb",
+                                      "output.checkpoint_every_s",
+                                      "output.tensorboard",
+                                      "output.dir",
+                                      "name"};
+
+/// Whether "KEY: was A, is B" is a difference in one of them.
 bool MayChange(const std::string& difference) {
-  for (const char* key : {"runtime.workers: ", "runtime.client_state_mb: ",
-                          "output.checkpoint_every_s: ", "output.dir: ", "name: "}) {
-    if (difference.rfind(key, 0) == 0) return true;
-  }
-  return false;
+  return std::any_of(std::begin(kMayChange), std::end(kMayChange),
+                     [&](const std::string& key) { return difference.rfind(key + ": ", 0) == 0; });
 }
 
 /// "round-0001", "global-0000.safetensors", "recording.json": what recording writes, and nothing of
@@ -96,8 +102,9 @@ void RunFolder::RefuseChanges() const {
     if (!grows && !MayChange(difference)) changes += "\n  " + difference;
   }
   if (!changes.empty()) {
-    throw ConfigError("can't resume " + path_ + ": the config has changed (only rounds may grow)" +
-                      changes);
+    throw ConfigError("can't resume " + path_ +
+                      ": the config has changed (rounds may grow; free to change are " +
+                      JoinNames({std::begin(kMayChange), std::end(kMayChange)}) + ")" + changes);
   }
 }
 
@@ -133,6 +140,8 @@ void RunFolder::Begin(int64_t rounds_done) {
   rounds_ = std::fopen(File("rounds.jsonl").c_str(), "ab");
   if (rounds_ == nullptr)
     throw DataError("can't write " + File("rounds.jsonl") + ": " + std::strerror(errno));
+  if (resolved_.at("output").at("tensorboard") == true)
+    tensorboard_ = std::make_unique<TensorBoard>(path_);
 }
 
 void RunFolder::ClearOldRun() {
@@ -141,7 +150,7 @@ void RunFolder::ClearOldRun() {
   fs::remove_all(File("checkpoint"));
   for (const auto& entry : fs::directory_iterator(path_)) {
     const std::string name = entry.path().filename().string();
-    if (IsRecordedUpdate(name)) fs::remove_all(entry.path());
+    if (IsRecordedUpdate(name) || IsEventFile(name)) fs::remove_all(entry.path());
   }
 }
 
@@ -172,6 +181,7 @@ void RunFolder::Round(const RoundRecord& record) {
       std::fflush(rounds_) != 0) {
     throw DataError("can't write " + File("rounds.jsonl") + ": " + std::strerror(errno));
   }
+  if (tensorboard_) tensorboard_->Round(record);
 }
 
 void RunFolder::SyncRounds() {

@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "engine/experiment/record.h"
+#include "engine/experiment/tensorboard.h"
 
 namespace flsim {
 
@@ -44,7 +46,7 @@ class RunFolder : public RecordSink {
   /// Whether there is a checkpoint to go on from; else a run that is to be resumed starts afresh.
   bool has_checkpoint() const;
 
-  /// Appends to rounds.jsonl and flushes.
+  /// Appends to rounds.jsonl, and for TensorBoard where the config asks for it, and flushes.
   void Round(const RoundRecord& record) override;
   /// Makes sure that rounds.jsonl is on disk.
   void SyncRounds();
@@ -66,6 +68,7 @@ class RunFolder : public RecordSink {
   bool resuming_ = false, replacing_ = false;
   int lock_ = -1;
   std::FILE* rounds_ = nullptr;
+  std::unique_ptr<TensorBoard> tensorboard_;
 };
 
 }  // namespace flsim

@@ -198,13 +198,20 @@ TEST_CASE("a changed config is refused and every change named") {
   const auto text = [&](const Json& json) {
     return ErrorOf<ConfigError>([&] { RunIn(path, json, ExistingRun::kResume); });
   };
+  const std::string changed =
+      "can't resume " + path +
+      ": the config has changed (rounds may grow; free to change are runtime.workers, "
+      "runtime.client_state_mb, output.checkpoint_every_s, output.tensorboard, output.dir, name)\n";
   CHECK(text(With(Stateful(3), {{"training.lr", 0.5}, {"seed", 9}})) ==
-        "can't resume " + path + ": the config has changed (only rounds may grow)\n" +
-            "  seed: was 1, is 9\n  training.lr: was 0.002, is 0.5");
-  CHECK(text(Stateful(2)) == "can't resume " + path +
-                                 ": the config has changed (only rounds may grow)\n" +
-                                 "  rounds: was 3, is 2");
-  CHECK(text(With(Stateful(3), {{"runtime.workers", 1}})).empty());
+        changed + "  seed: was 1, is 9\n  training.lr: was 0.002, is 0.5");
+  CHECK(text(Stateful(2)) == changed + "  rounds: was 3, is 2");
+  CHECK(text(With(Stateful(3), {{"runtime.workers", 1},
+                                {"runtime.client_state_mb", 1},
+                                {"output.checkpoint_every_s", 0},
+                                {"output.tensorboard", true},
+                                {"output.dir", "elsewhere"},
+                                {"name", "other"}}))
+            .empty());
 }
 
 TEST_CASE("other data are refused though the config is the same") {
