@@ -306,7 +306,6 @@ TEST_CASE("flags are checked, and help and version go to stdout") {
   }
   CHECK(RunProgram({}).exit_code == 2);
   CHECK(RunProgram({"--nonsense"}).exit_code == 2);
-  CHECK(RunProgram({"frobnicate"}).exit_code == 2);
   CHECK(RunProgram({"describe", "strategy", "fedporx"}).exit_code == 2);
   CHECK(RunProgram({"list", "strategies"}).exit_code == 2);
   const TempFolder folder;
@@ -314,6 +313,30 @@ TEST_CASE("flags are checked, and help and version go to stdout") {
   const ProgramResult set = RunProgram({"validate", "--config", config, "--set", "training.lr"});
   CHECK(set.exit_code == 2);
   CHECK(set.err == "flsim: --set training.lr: expected KEY=VALUE, such as training.lr=0.1\n");
+}
+
+TEST_CASE("a mistyped command is told with the commands there are and the nearest of them") {
+  const auto check = [](const std::vector<std::string>& arguments, const std::string& typo,
+                        const std::string& remedy) {
+    const ProgramResult result = RunProgram(arguments);
+    INFO(result.err);
+    CHECK(result.exit_code == 2);
+    CHECK(result.out.empty());
+    CHECK_THAT(result.err,
+               Catch::StartsWith("flsim: unknown command '" + typo + "'; known: validate, "));
+    CHECK_THAT(result.err, Catch::EndsWith("; " + remedy + "\n"));
+  };
+  const std::string validate = "did you mean 'validate'?";
+  check({"validat"}, "validat", validate);
+  check({"validat", "--resolved", "--config", "c.json"}, "validat", validate);
+  check({"--config", "c.json", "validat"}, "validat", validate);
+  check({"descrbe", "strategy", "fedprox"}, "descrbe", "did you mean 'describe'?");
+  check({"configs/quickstart.json"}, "configs/quickstart.json",
+        "a config is run with --config FILE");
+  for (const auto& arguments :
+       std::vector<std::vector<std::string>>{{"--resum"}, {"schema", "markdown"}}) {
+    CHECK(RunProgram(arguments).err.find("unknown command") == std::string::npos);
+  }
 }
 
 TEST_CASE("every shipped config is valid") {
