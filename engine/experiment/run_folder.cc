@@ -77,7 +77,18 @@ void RunFolder::Examine() {
                                  : " or a replay; add --force to replace it, ") +
                       "or choose another folder with --out");
   }
-  if (resuming_) RefuseChanges();
+  if (resuming_) {
+    if (HoldsReplay()) {
+      throw ConfigError("can't resume " + path_ +
+                        ": it holds a replay, which has no checkpoint; replay anew with flsim "
+                        "replay --force, or choose another folder with --out");
+    }
+    RefuseChanges();
+  }
+}
+
+bool RunFolder::HoldsReplay() const {
+  return Exists(GlobalFile(path_, 0)) && !Exists(File("recording.json"));
 }
 
 bool RunFolder::has_checkpoint() const { return resuming_ && Exists(CheckpointFile()); }
@@ -129,8 +140,9 @@ void RunFolder::Begin(int64_t rounds_done) {
   FLSIM_CHECK(lock_ >= 0, path_);
   try {
     if (replacing_) ClearOldRun();
-    // A summary tells of a run that has ended; this one goes on.
+    // A summary and a final model tell of a run that has ended; this one goes on.
     fs::remove(File("summary.json"));
+    fs::remove(File("model.safetensors"));
     fs::create_directories(File("checkpoint"));
   } catch (const fs::filesystem_error& error) {
     throw DataError("can't prepare the run folder: " + std::string(error.what()));

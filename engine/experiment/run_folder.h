@@ -56,6 +56,8 @@ class RunFolder : public RecordSink {
 
  private:
   void Examine();
+  /// A replay writes global models as a run that records does, but no recording.json.
+  bool HoldsReplay() const;
   void RefuseChanges() const;
   void ClearOldRun();
   /// Rewrites rounds.jsonl with its rounds 0 .. rounds_done.

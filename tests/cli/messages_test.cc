@@ -59,5 +59,25 @@ TEST_CASE("skipped rounds, a resumption of nothing and a doubtful setting are sa
   CHECK(run.err.find(warning) != std::string::npos);
 }
 
+TEST_CASE("a replay can't be resumed, and is left as it is") {
+  const TempFolder folder;
+  const std::string config = Write(folder, "c.json", R"({"dataset": "synthetic_regression",
+    "rounds": 2, "output": {"record_updates": true}})");
+  const std::string run = folder / "run", out = folder / "out";
+  REQUIRE(RunProgram({"--config", config, "--out", run, "--progress", "none"}).exit_code == 0);
+  REQUIRE(RunProgram(
+              {"replay", "--config", config, "--updates", run, "--out", out, "--progress", "none"})
+              .exit_code == 0);
+  const std::string rounds = ReadFile(out + "/rounds.jsonl");
+  const ProgramResult resumed = RunProgram({"--config", config, "--out", out, "--resume"});
+  CHECK(resumed.exit_code == 2);
+  CHECK_THAT(resumed.err,
+             Catch::EndsWith("flsim: can't resume " + out +
+                             ": it holds a replay, which has no checkpoint; replay anew with flsim "
+                             "replay --force, or choose another folder with --out\n"));
+  CHECK(ReadFile(out + "/rounds.jsonl") == rounds);
+  CHECK(RunProgram({"--config", config, "--out", run, "--resume"}).exit_code == 0);
+}
+
 }  // namespace
 }  // namespace flsim

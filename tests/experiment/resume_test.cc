@@ -174,6 +174,28 @@ TEST_CASE("a run that was killed between a record and its checkpoint has every r
   CHECK(RoundsWithoutTimes(folder / "whole") == RoundsWithoutTimes(folder / "run"));
 }
 
+TEST_CASE("while a resumed run goes on there is no summary and no final model") {
+  const TempFolder folder;
+  RunUntil(folder / "run", Stateful(6), 3);
+  const std::string model = folder / "run/model.safetensors";
+  const std::string summary = folder / "run/summary.json";
+  CHECK(std::filesystem::exists(model));
+  CHECK(std::filesystem::exists(summary));
+  class Look : public RecordSink {
+   public:
+    explicit Look(std::vector<std::string> files) : files_(std::move(files)) {}
+    void Round(const RoundRecord&) override {
+      for (const std::string& file : files_) CHECK_FALSE(std::filesystem::exists(file));
+    }
+
+   private:
+    std::vector<std::string> files_;
+  } look({model, summary});
+  RunIn(folder / "run", Stateful(6), ExistingRun::kResume, {&look});
+  CHECK(std::filesystem::exists(model));
+  CHECK(std::filesystem::exists(summary));
+}
+
 TEST_CASE("a run that was killed before its first checkpoint starts over") {
   const TempFolder folder;
   RunIn(folder / "whole", Stateful(3));
