@@ -57,6 +57,7 @@ int RunCommand(const RunFlags& flags) {
                  ShowInteger(config.rounds).c_str());
   }
   const bool shown = !quiet && flags.print.empty();
+  if (shown && result.first_round > 0) history = History(ReadRun(folder.path()));
   if (shown) std::cout << ClosingText(experiment, result, history, folder.path()) << std::flush;
   if (summary.status == "interrupted") {
     const bool kept = std::filesystem::exists(folder.CheckpointFile());
