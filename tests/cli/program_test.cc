@@ -117,8 +117,13 @@ TEST_CASE("impossible combinations are refused before any data are read") {
     REQUIRE(result.err.rfind(head, 0) == 0);
     return result.err.substr(head.size(), result.err.size() - head.size() - 1);
   };
-  CHECK(problem({}) ==
-        "partition.clients: must be at most 80 (the training examples of the data set), got 100");
+  CHECK(problem({}) == "partition.clients: must be at most 80 (the training examples), got 100");
+  CHECK(problem({"partition.clients=10", "partition.name=dirichlet", "partition.min_examples=9"}) ==
+        "partition.min_examples: must be at most 8 (80 training examples over 10 clients), got 9");
+  CHECK(problem({"partition.clients=40", "sampler.cohort=10", "partition.name=shards",
+                 "partition.shards_per_client=3"}) ==
+        "partition.shards_per_client: must be at most 2 (80 training examples over 40 clients), "
+        "got 3");
   CHECK(problem({"partition.clients=10", "sampler.cohort=11"}) ==
         "sampler.cohort: must be at most 10 (the clients of the partition), got 11");
   CHECK(problem({"partition.clients=10", "model=softmax"}).rfind("model: ", 0) == 0);
