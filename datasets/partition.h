@@ -49,6 +49,9 @@ class Partitioner {
   /// How many quantile bins stand in for classes when the target is a number; 0 if Split() looks at
   /// no labels.
   virtual int32_t bins() const = 0;
+  /// Throws ConfigError, naming the option, where no partition of so many training examples exists,
+  /// whatever they are; Split() would refuse them, too.
+  virtual void CheckExamples(int64_t examples) const {}
   virtual Partition Split(const PartitionInput& input, Rng rng) const = 0;
 };
 

@@ -61,9 +61,12 @@ class Dirichlet : public Partitioner {
 
   int64_t clients() const override { return options_.clients; }
   int32_t bins() const override { return options_.bins; }
+  void CheckExamples(int64_t examples) const override {
+    RequireEnoughExamples(options_.clients, options_.min_examples, examples);
+  }
 
   Partition Split(const PartitionInput& input, Rng rng) const override {
-    RequireEnoughExamples(options_.clients, options_.min_examples, input);
+    CheckExamples(input.examples);
     ExamplesByClass by_class(input);
     std::vector<uint32_t> owners(static_cast<size_t>(input.examples));
     for (int32_t label = 0; label < input.classes; ++label) {

@@ -22,9 +22,12 @@ class Exponential : public Partitioner {
 
   int64_t clients() const override { return options_.clients; }
   int32_t bins() const override { return 0; }
+  void CheckExamples(int64_t examples) const override {
+    RequireEnoughExamples(options_.clients, examples);
+  }
 
   Partition Split(const PartitionInput& input, Rng rng) const override {
-    RequireEnoughExamples(options_.clients, input);
+    CheckExamples(input.examples);
     std::vector<double> weights(static_cast<size_t>(options_.clients));
     const double steps = std::max<double>(1, static_cast<double>(weights.size()) - 1);
     for (size_t k = 0; k < weights.size(); ++k) {

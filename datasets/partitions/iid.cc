@@ -11,9 +11,12 @@ class Iid : public Partitioner {
 
   int64_t clients() const override { return options_.clients; }
   int32_t bins() const override { return 0; }
+  void CheckExamples(int64_t examples) const override {
+    RequireEnoughExamples(options_.clients, examples);
+  }
 
   Partition Split(const PartitionInput& input, Rng rng) const override {
-    RequireEnoughExamples(options_.clients, input);
+    CheckExamples(input.examples);
     std::vector<int64_t> sizes(static_cast<size_t>(options_.clients),
                                input.examples / options_.clients);
     for (int64_t k = 0; k < input.examples % options_.clients; ++k) ++sizes[static_cast<size_t>(k)];

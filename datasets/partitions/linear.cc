@@ -13,9 +13,12 @@ class Linear : public Partitioner {
 
   int64_t clients() const override { return options_.clients; }
   int32_t bins() const override { return 0; }
+  void CheckExamples(int64_t examples) const override {
+    RequireEnoughExamples(options_.clients, examples);
+  }
 
   Partition Split(const PartitionInput& input, Rng rng) const override {
-    RequireEnoughExamples(options_.clients, input);
+    CheckExamples(input.examples);
     std::vector<double> weights(static_cast<size_t>(options_.clients));
     std::iota(weights.begin(), weights.end(), 1.0);
     return DealRandomly(SizesInProportion(weights, input.examples, 1), input.examples, rng);

@@ -24,9 +24,12 @@ class Pathological : public Partitioner {
 
   int64_t clients() const override { return options_.clients; }
   int32_t bins() const override { return options_.bins; }
+  void CheckExamples(int64_t examples) const override {
+    RequireEnoughExamples(options_.clients, examples);
+  }
 
   Partition Split(const PartitionInput& input, Rng rng) const override {
-    RequireEnoughExamples(options_.clients, input);
+    CheckExamples(input.examples);
     ExamplesByClass by_class(input);
     std::vector<int64_t> places = Holders(input, by_class, rng);
     std::vector<std::vector<uint32_t>> holders(static_cast<size_t>(input.classes));

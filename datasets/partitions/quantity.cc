@@ -22,9 +22,12 @@ class Quantity : public Partitioner {
 
   int64_t clients() const override { return options_.clients; }
   int32_t bins() const override { return 0; }
+  void CheckExamples(int64_t examples) const override {
+    RequireEnoughExamples(options_.clients, options_.min_examples, examples);
+  }
 
   Partition Split(const PartitionInput& input, Rng rng) const override {
-    RequireEnoughExamples(options_.clients, options_.min_examples, input);
+    CheckExamples(input.examples);
     const std::vector<double> proportions =
         DirichletProportions(options_.alpha, options_.clients, rng);
     return DealRandomly(SizesInProportion(proportions, input.examples, options_.min_examples),

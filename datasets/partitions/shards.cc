@@ -24,16 +24,19 @@ class Shards : public Partitioner {
 
   int64_t clients() const override { return options_.clients; }
   int32_t bins() const override { return options_.bins; }
-
-  Partition Split(const PartitionInput& input, Rng rng) const override {
-    RequireEnoughExamples(options_.clients, input);
-    const int64_t most = input.examples / options_.clients;
+  void CheckExamples(int64_t examples) const override {
+    RequireEnoughExamples(options_.clients, examples);
+    const int64_t most = examples / options_.clients;
     if (options_.shards_per_client > most) {
       throw ConfigError("partition.shards_per_client: must be at most " + std::to_string(most) +
-                        " (" + std::to_string(input.examples) + " training examples over " +
+                        " (" + std::to_string(examples) + " training examples over " +
                         std::to_string(options_.clients) + " clients), got " +
                         std::to_string(options_.shards_per_client));
     }
+  }
+
+  Partition Split(const PartitionInput& input, Rng rng) const override {
+    CheckExamples(input.examples);
     const ExamplesByClass by_class(input);
     const int64_t shards = options_.clients * options_.shards_per_client;
     std::vector<uint32_t> shard_owners(static_cast<size_t>(shards));

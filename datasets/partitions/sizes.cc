@@ -9,18 +9,18 @@
 
 namespace flsim {
 
-void RequireEnoughExamples(int64_t clients, const PartitionInput& input) {
-  if (clients <= input.examples) return;
-  throw ConfigError("partition.clients: must be at most " + std::to_string(input.examples) +
+void RequireEnoughExamples(int64_t clients, int64_t examples) {
+  if (clients <= examples) return;
+  throw ConfigError("partition.clients: must be at most " + std::to_string(examples) +
                     " (the training examples), got " + std::to_string(clients));
 }
 
-void RequireEnoughExamples(int64_t clients, int64_t min_examples, const PartitionInput& input) {
-  RequireEnoughExamples(clients, input);
-  const int64_t most = input.examples / clients;
+void RequireEnoughExamples(int64_t clients, int64_t min_examples, int64_t examples) {
+  RequireEnoughExamples(clients, examples);
+  const int64_t most = examples / clients;
   if (min_examples <= most) return;
   throw ConfigError("partition.min_examples: must be at most " + std::to_string(most) + " (" +
-                    std::to_string(input.examples) + " training examples over " +
+                    std::to_string(examples) + " training examples over " +
                     std::to_string(clients) + " clients), got " + std::to_string(min_examples));
 }
 

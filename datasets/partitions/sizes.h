@@ -8,9 +8,9 @@
 namespace flsim {
 
 /// Throws ConfigError, naming the option, if there are more clients than training examples.
-void RequireEnoughExamples(int64_t clients, const PartitionInput& input);
+void RequireEnoughExamples(int64_t clients, int64_t examples);
 /// The same for clients of at least `min_examples` each.
-void RequireEnoughExamples(int64_t clients, int64_t min_examples, const PartitionInput& input);
+void RequireEnoughExamples(int64_t clients, int64_t min_examples, int64_t examples);
 
 /// Whole numbers in proportion to `weights` (at least 0, finite) that add up to `total`, none less
 /// than `min_each`: weights too small for it get just that, the rest is shared among the others by

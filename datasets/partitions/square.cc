@@ -11,9 +11,12 @@ class Square : public Partitioner {
 
   int64_t clients() const override { return options_.clients; }
   int32_t bins() const override { return 0; }
+  void CheckExamples(int64_t examples) const override {
+    RequireEnoughExamples(options_.clients, examples);
+  }
 
   Partition Split(const PartitionInput& input, Rng rng) const override {
-    RequireEnoughExamples(options_.clients, input);
+    CheckExamples(input.examples);
     std::vector<double> weights(static_cast<size_t>(options_.clients));
     for (size_t k = 0; k < weights.size(); ++k)
       weights[k] = static_cast<double>(k + 1) * static_cast<double>(k + 1);

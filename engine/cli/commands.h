@@ -25,6 +25,7 @@ struct RunFlags {
   ConfigFlags config;
   OutputFlags output;
   bool resume = false;
+  std::vector<std::string> print;  ///< dotted paths into summary.json
 };
 
 struct ReplayFlags {
@@ -57,6 +58,7 @@ struct CompareFlags {
   double confidence = 0.95;
 };
 
+/// With `print`, standard output gets those values alone, and only from a run that ends well.
 int RunCommand(const RunFlags& flags);
 
 /// Reports every problem of a config without reading data; prints what it would run, or with

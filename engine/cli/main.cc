@@ -8,9 +8,11 @@
 #include <iostream>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "engine/cli/commands.h"
 #include "engine/core/error.h"
+#include "engine/core/options.h"
 #include "engine/experiment/version.h"
 
 namespace flsim {
@@ -111,6 +113,20 @@ CLI::App* AddCompare(CLI::App& app, CompareFlags& flags) {
   return compare;
 }
 
+/// What is wrong with arguments that are neither flags nor a command; "" if the first is a flag or
+/// follows a command.
+std::string UnknownCommand(const CLI::App& app) {
+  const std::vector<std::string> extras = app.remaining();
+  if (!app.get_subcommands().empty() || extras.empty() || extras[0].rfind('-', 0) == 0) return "";
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  const std::string& typo = extras[0];
+  const std::string near = Nearest(typo, names);
+  std::string text = "unknown command '" + typo + "'; known: " + JoinNames(names);
+  if (!near.empty()) return text + "; did you mean '" + near + "'?";
+  return text + "; a config is run with --config FILE";
+}
+
 int Main(int argc, char** argv) {
   CLI::App app(
       "Federated-learning simulation in one process.\n"
@@ -129,6 +145,13 @@ int Main(int argc, char** argv) {
   AddOutputFlags(&app, run.output);
   app.add_flag("--resume", run.resume, "Goes on with the run in the folder, to the same bits")
       ->excludes("--force");
+  app.add_option("--print", run.print,
+                 "Prints this value of summary.json, such as final.test_accuracy, and nothing "
+                 "else on standard output")
+      ->type_name("PATH")
+      ->take_all()
+      ->expected(1)
+      ->trigger_on_parse(false);
 
   ReplayFlags replayed;
   ConfigFlags config;
@@ -176,6 +199,8 @@ int Main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    const std::string unknown = UnknownCommand(app);
+    if (!unknown.empty()) return Fail(kUserError, unknown);
     return Fail(kUserError, std::string(error.what()) + " (flsim --help shows what there is)");
   }
   if (*validate) return ValidateCommand(config, resolved);

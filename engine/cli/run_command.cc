@@ -4,10 +4,13 @@
 #include <iostream>
 
 #include "engine/cli/commands.h"
+#include "engine/cli/print_values.h"
 #include "engine/cli/progress.h"
 #include "engine/cli/signals.h"
 #include "engine/cli/summary.h"
+#include "engine/core/error.h"
 #include "engine/experiment/run.h"
+#include "engine/experiment/summary_shape.h"
 
 namespace flsim {
 namespace {
@@ -22,6 +25,7 @@ ExistingRun Existing(const RunFlags& flags) {
 int RunCommand(const RunFlags& flags) {
   Experiment experiment = Experiment::Read(flags.config.config, flags.config.set);
   const ExperimentConfig& config = experiment.config();
+  RequireValues(SummaryShape(experiment), flags.print, "the summary of this run");
   const std::string& out = flags.output.out;
   RunFolder folder(out.empty() ? config.output.dir + "/" + config.name : out, Existing(flags),
                    experiment.resolved());
@@ -52,13 +56,20 @@ int RunCommand(const RunFlags& flags) {
     std::fprintf(stderr, "all %s rounds were done before; nothing was left to do\n",
                  ShowInteger(config.rounds).c_str());
   }
-  if (!quiet) std::cout << ClosingText(experiment, result, history, folder.path()) << std::flush;
+  const bool shown = !quiet && flags.print.empty();
+  if (shown && result.first_round > 0) history = History(ReadRun(folder.path()));
+  if (shown) std::cout << ClosingText(experiment, result, history, folder.path()) << std::flush;
   if (summary.status == "interrupted") {
     const bool kept = std::filesystem::exists(folder.CheckpointFile());
     throw InterruptedError(summary.reason + (kept ? "; checkpoint written, go on with --resume"
                                                   : "; nothing was trained yet"));
   }
   if (summary.status == "diverged") throw DivergedError(summary.reason);
+  if (flags.print.empty()) return 0;
+  const std::string file = folder.File("summary.json");
+  const Json written = ReadJsonFile(file);
+  RequireValues(written, flags.print, file);
+  std::cout << ShowValues(written, flags.print);
   return 0;
 }
 

@@ -81,6 +81,9 @@ std::string SkippedText(const Experiment& experiment, const RunSummary& summary)
 
 }  // namespace
 
+History::History(const RecordedRun& run)
+    : test_(Series(run, "test_loss")), train_(Series(run, "train_loss")) {}
+
 void History::Round(const RoundRecord& record) {
   if (record.test) test_.emplace_back(record.round, record.test->loss);
   if (record.train_loss) train_.emplace_back(record.round, *record.train_loss);
@@ -163,16 +166,19 @@ std::string ClosingText(const Experiment& experiment, const RunResult& result,
 
 std::string Chart(const std::vector<std::pair<int64_t, double>>& points, int columns, int rows) {
   if (points.size() < 3) return "";
-  // One value for each column: the last point that falls into it.
-  const int width = static_cast<int>(std::min<size_t>(points.size(), static_cast<size_t>(columns)));
-  std::vector<double> values(static_cast<size_t>(width));
-  for (int x = 0; x < width; ++x) {
-    const size_t at = (static_cast<size_t>(x) + 1) * points.size() / static_cast<size_t>(width) - 1;
-    values[static_cast<size_t>(x)] = points[at].second;
+  const int64_t first_round = points.front().first;
+  const int64_t rounds = points.back().first - first_round + 1;
+  const int64_t width = std::min<int64_t>(rounds, columns);
+  std::vector<std::optional<double>> values(static_cast<size_t>(width));
+  for (const auto& [round, value] : points)
+    values[static_cast<size_t>((round - first_round) * width / rounds)] = value;
+  double low = *values.back(), high = low;
+  for (const auto& value : values) {
+    if (!value) continue;
+    if (!std::isfinite(*value)) return "";
+    low = std::min(low, *value);
+    high = std::max(high, *value);
   }
-  double low = *std::min_element(values.begin(), values.end());
-  double high = *std::max_element(values.begin(), values.end());
-  if (!std::isfinite(low) || !std::isfinite(high)) return "";
   const bool logarithmic = low > 0 && high > 50 * low;
   const std::string top = Format("%.3g", high), bottom = Format("%.3g", low);
   const auto scale = [&](double value) { return logarithmic ? std::log(value) : value; };
@@ -182,15 +188,15 @@ std::string Chart(const std::vector<std::pair<int64_t, double>>& points, int col
   for (int y = rows - 1; y >= 0; --y) {
     const std::string name = y == rows - 1 ? top : y == 0 ? bottom : "";
     text << "  " << std::string(label - name.size(), ' ') << name << " |";
-    for (const double value : values) {
-      const double height = (scale(value) - base) / span * (rows - 1);
-      text << (static_cast<int>(std::lround(height)) == y ? '*' : ' ');
+    for (const auto& value : values) {
+      const bool here =
+          value && std::lround((scale(*value) - base) / span * (rows - 1)) == static_cast<long>(y);
+      text << (here ? '*' : ' ');
     }
     text << "\n";
   }
-  const std::string first = std::to_string(points.front().first),
-                    last = std::to_string(points.back().first);
-  const auto gap = static_cast<int64_t>(width) - static_cast<int64_t>(first.size() + last.size());
+  const std::string first = std::to_string(first_round), last = std::to_string(points.back().first);
+  const auto gap = width - static_cast<int64_t>(first.size() + last.size());
   text << "  " << std::string(label, ' ') << " +" << std::string(static_cast<size_t>(width), '-')
        << "\n"
        << "  " << std::string(label + 2, ' ') << first

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/analysis/runs.h"
 #include "engine/experiment/run.h"
 
 namespace flsim {
@@ -11,6 +12,9 @@ namespace flsim {
 /// The losses of a run's rounds, for its chart.
 class History : public RecordSink {
  public:
+  History() = default;
+  /// Of a run that was recorded: a resumed one has rounds of before.
+  explicit History(const RecordedRun& run);
   void Round(const RoundRecord& record) override;
   /// (round, loss): the test loss where rounds have one, else the training loss.
   std::vector<std::pair<int64_t, double>> Losses() const;
@@ -36,9 +40,10 @@ std::string WarningLines(const Experiment& experiment);
 std::string ClosingText(const Experiment& experiment, const RunResult& result,
                         const History& history, const std::string& folder);
 
-/// A chart of at most `columns` x `rows` characters with its axis labels; logarithmic when values
-/// span over a factor 50.
-/// "" for fewer than three points.
+/// A chart of (round, value) points, rounds increasing, of at most `columns` x `rows` characters
+/// with its axis labels. A column stands for the same number of rounds as any other and shows the
+/// last of its points, if it has one. Logarithmic when values span over a factor 50; "" for fewer
+/// than three points.
 std::string Chart(const std::vector<std::pair<int64_t, double>>& points, int columns, int rows);
 
 /// 1234567 as "1,234,567".

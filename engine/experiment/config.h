@@ -78,6 +78,7 @@ struct OutputOptions {
   bool record_updates = false;
   double checkpoint_every_s = 30;
   std::string clients = "auto";
+  bool tensorboard = false;
   template <class V>
   void Visit(V& v) {
     v(dir, "dir", "The run folder is DIR/name, unless --out names another.");
@@ -92,6 +93,8 @@ struct OutputOptions {
       "evaluated): auto, all or none. auto: if at most 100,000 lines are to be expected, with the "
       "cosine to the aggregate where a cohort's updates together are at most 1,000,000 numbers.",
       OneOf({"auto", "all", "none"}));
+    v(tensorboard, "tensorboard",
+      "Writes each round's metrics into the run folder for TensorBoard, too.");
   }
   void Check(Problems& problems, const std::string& path);
 };

@@ -182,11 +182,7 @@ void Experiment::CheckPopulation(Problems& problems) const {
   if (clients > 0 && sampler_) CheckSampler(clients, problems);
   if (!dataset_) return;
   const int64_t examples = dataset_->facts().train_examples;
-  if (examples >= 0 && clients > examples) {
-    problems.Add("partition.clients", "must be at most " + std::to_string(examples) +
-                                          " (the training examples of the data set), got " +
-                                          std::to_string(clients));
-  }
+  if (examples >= 0) Collect(problems, [&] { partitioner_->CheckExamples(examples); });
 }
 
 void Experiment::CheckSampler(int64_t clients, Problems& problems) const {

@@ -29,14 +29,14 @@ std::string Text(const std::vector<int64_t>& numbers) {
   return text + "]";
 }
 
+}  // namespace
+
 Json ToJson(const Distribution& d) {
   return {{"clients", d.clients}, {"mean", d.mean}, {"std", d.std},
           {"p5", d.p5},           {"p25", d.p25},   {"p50", d.p50},
           {"p75", d.p75},         {"p95", d.p95},   {"worst_tenth", d.worst_tenth},
           {"gini", d.gini},       {"jain", d.jain}};
 }
-
-}  // namespace
 
 void Summarize(const Aggregate& aggregate, RoundRecord& record) {
   double loss_sum = 0;

@@ -42,6 +42,9 @@ Json MetricsJson(const RoundRecord& record);
 /// and Jain's index.
 bool HigherIsBetter(const std::string& metric);
 
+/// As the lines of rounds.jsonl show it.
+Json ToJson(const Distribution& distribution);
+
 /// What a run came to.
 struct RunSummary {
   std::string status;          ///< completed, interrupted, paused or diverged

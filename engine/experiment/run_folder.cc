@@ -15,18 +15,24 @@
 #include "engine/core/error.h"
 #include "engine/core/files.h"
 #include "engine/experiment/client_lines.h"
+#include "engine/experiment/update_recorder.h"
 
 namespace flsim {
 namespace fs = std::filesystem;
 namespace {
 
 /// Options that change neither the model nor the records, so that a resumed run may change them.
+constexpr const char* kMayChange[] = {"runtime.workers",
+                                      "runtime.client_state_mb",
+                                      "output.checkpoint_every_s",
+                                      "output.tensorboard",
+                                      "output.dir",
+                                      "name"};
+
+/// Whether "KEY: was A, is B" is a difference in one of them.
 bool MayChange(const std::string& difference) {
-  for (const char* key : {"runtime.workers: ", "runtime.client_state_mb: ",
-                          "output.checkpoint_every_s: ", "output.dir: ", "name: "}) {
-    if (difference.rfind(key, 0) == 0) return true;
-  }
-  return false;
+  return std::any_of(std::begin(kMayChange), std::end(kMayChange),
+                     [&](const std::string& key) { return difference.rfind(key + ": ", 0) == 0; });
 }
 
 /// "round-0001", "global-0000.safetensors", "recording.json": what recording writes, and nothing of
@@ -94,7 +100,18 @@ void RunFolder::Examine() {
                                  : " or a replay; add --force to replace it, ") +
                       "or choose another folder with --out");
   }
-  if (resuming_) RefuseChanges();
+  if (resuming_) {
+    if (HoldsReplay()) {
+      throw ConfigError("can't resume " + path_ +
+                        ": it holds a replay, which has no checkpoint; replay anew with flsim "
+                        "replay --force, or choose another folder with --out");
+    }
+    RefuseChanges();
+  }
+}
+
+bool RunFolder::HoldsReplay() const {
+  return Exists(GlobalFile(path_, 0)) && !Exists(File("recording.json"));
 }
 
 bool RunFolder::goes_on_with_clients() const {
@@ -122,8 +139,9 @@ void RunFolder::RefuseChanges() const {
     if (!grows && !MayChange(difference)) changes += "\n  " + difference;
   }
   if (!changes.empty()) {
-    throw ConfigError("can't resume " + path_ + ": the config has changed (only rounds may grow)" +
-                      changes);
+    throw ConfigError("can't resume " + path_ +
+                      ": the config has changed (rounds may grow; free to change are " +
+                      JoinNames({std::begin(kMayChange), std::end(kMayChange)}) + ")" + changes);
   }
 }
 
@@ -148,9 +166,10 @@ void RunFolder::Begin(int64_t rounds_done, bool clients) {
   FLSIM_CHECK(lock_ >= 0, path_);
   try {
     if (replacing_) ClearOldRun();
-    // A summary tells of a run that has ended; this one goes on.
+    // A summary and a final model tell of a run that has ended; this one goes on.
     fs::remove(File("summary.json"));
     if (rounds_done < 0) fs::remove(File("best.safetensors"));
+    fs::remove(File("model.safetensors"));
     fs::create_directories(File("checkpoint"));
   } catch (const fs::filesystem_error& error) {
     throw DataError("can't prepare the run folder: " + std::string(error.what()));
@@ -158,6 +177,8 @@ void RunFolder::Begin(int64_t rounds_done, bool clients) {
   WriteFileAtomically(File("config.json"), resolved_.dump(2) + "\n");
   rounds_.Open(File("rounds.jsonl"), KeptRounds(rounds_done));
   if (clients) clients_.Open(File("clients.csv"), KeptClients(rounds_done));
+  if (resolved_.at("output").at("tensorboard") == true)
+    tensorboard_ = std::make_unique<TensorBoard>(path_);
 }
 
 void RunFolder::ClearOldRun() {
@@ -167,7 +188,7 @@ void RunFolder::ClearOldRun() {
   fs::remove_all(File("checkpoint"));
   for (const auto& entry : fs::directory_iterator(path_)) {
     const std::string name = entry.path().filename().string();
-    if (IsRecordedUpdate(name)) fs::remove_all(entry.path());
+    if (IsRecordedUpdate(name) || IsEventFile(name)) fs::remove_all(entry.path());
   }
 }
 
@@ -206,7 +227,10 @@ std::string RunFolder::KeptClients(int64_t rounds_done) const {
   return text.substr(0, end);
 }
 
-void RunFolder::Round(const RoundRecord& record) { rounds_.Append(JsonLine(record)); }
+void RunFolder::Round(const RoundRecord& record) {
+  rounds_.Append(JsonLine(record));
+  if (tensorboard_) tensorboard_->Round(record);
+}
 
 void RunFolder::Clients(const std::string& lines) { clients_.Append(lines); }
 

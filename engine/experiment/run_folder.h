@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "engine/core/error.h"
 #include "engine/experiment/record.h"
+#include "engine/experiment/tensorboard.h"
 
 namespace flsim {
 
@@ -74,7 +76,7 @@ class RunFolder : public RecordSink {
   /// Whether that run has a clients.csv.
   bool goes_on_with_clients() const;
 
-  /// Appends to rounds.jsonl and flushes.
+  /// Appends to rounds.jsonl, and for TensorBoard where the config asks for it, and flushes.
   void Round(const RoundRecord& record) override;
   /// Appends lines to clients.csv and flushes.
   void Clients(const std::string& lines);
@@ -84,6 +86,8 @@ class RunFolder : public RecordSink {
 
  private:
   void Examine();
+  /// A replay writes global models as a run that records does, but no recording.json.
+  bool HoldsReplay() const;
   void RefuseChanges() const;
   void ClearOldRun();
   /// Rounds 0 .. rounds_done of rounds.jsonl.
@@ -98,6 +102,7 @@ class RunFolder : public RecordSink {
   bool resuming_ = false, replacing_ = false;
   int lock_ = -1;
   AppendedFile rounds_, clients_;
+  std::unique_ptr<TensorBoard> tensorboard_;
 };
 
 }  // namespace flsim

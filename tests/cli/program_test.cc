@@ -117,8 +117,13 @@ TEST_CASE("impossible combinations are refused before any data are read") {
     REQUIRE(result.err.rfind(head, 0) == 0);
     return result.err.substr(head.size(), result.err.size() - head.size() - 1);
   };
-  CHECK(problem({}) ==
-        "partition.clients: must be at most 80 (the training examples of the data set), got 100");
+  CHECK(problem({}) == "partition.clients: must be at most 80 (the training examples), got 100");
+  CHECK(problem({"partition.clients=10", "partition.name=dirichlet", "partition.min_examples=9"}) ==
+        "partition.min_examples: must be at most 8 (80 training examples over 10 clients), got 9");
+  CHECK(problem({"partition.clients=40", "sampler.cohort=10", "partition.name=shards",
+                 "partition.shards_per_client=3"}) ==
+        "partition.shards_per_client: must be at most 2 (80 training examples over 40 clients), "
+        "got 3");
   CHECK(problem({"partition.clients=10", "sampler.cohort=11"}) ==
         "sampler.cohort: must be at most 10 (the clients of the partition), got 11");
   CHECK(problem({"partition.clients=10", "model=softmax"}).rfind("model: ", 0) == 0);
@@ -306,7 +311,6 @@ TEST_CASE("flags are checked, and help and version go to stdout") {
   }
   CHECK(RunProgram({}).exit_code == 2);
   CHECK(RunProgram({"--nonsense"}).exit_code == 2);
-  CHECK(RunProgram({"frobnicate"}).exit_code == 2);
   CHECK(RunProgram({"describe", "strategy", "fedporx"}).exit_code == 2);
   CHECK(RunProgram({"list", "strategies"}).exit_code == 2);
   const TempFolder folder;
@@ -314,6 +318,30 @@ TEST_CASE("flags are checked, and help and version go to stdout") {
   const ProgramResult set = RunProgram({"validate", "--config", config, "--set", "training.lr"});
   CHECK(set.exit_code == 2);
   CHECK(set.err == "flsim: --set training.lr: expected KEY=VALUE, such as training.lr=0.1\n");
+}
+
+TEST_CASE("a mistyped command is told with the commands there are and the nearest of them") {
+  const auto check = [](const std::vector<std::string>& arguments, const std::string& typo,
+                        const std::string& remedy) {
+    const ProgramResult result = RunProgram(arguments);
+    INFO(result.err);
+    CHECK(result.exit_code == 2);
+    CHECK(result.out.empty());
+    CHECK_THAT(result.err,
+               Catch::StartsWith("flsim: unknown command '" + typo + "'; known: validate, "));
+    CHECK_THAT(result.err, Catch::EndsWith("; " + remedy + "\n"));
+  };
+  const std::string validate = "did you mean 'validate'?";
+  check({"validat"}, "validat", validate);
+  check({"validat", "--resolved", "--config", "c.json"}, "validat", validate);
+  check({"--config", "c.json", "validat"}, "validat", validate);
+  check({"descrbe", "strategy", "fedprox"}, "descrbe", "did you mean 'describe'?");
+  check({"configs/quickstart.json"}, "configs/quickstart.json",
+        "a config is run with --config FILE");
+  for (const auto& arguments :
+       std::vector<std::vector<std::string>>{{"--resum"}, {"schema", "markdown"}}) {
+    CHECK(RunProgram(arguments).err.find("unknown command") == std::string::npos);
+  }
 }
 
 TEST_CASE("every shipped config is valid") {

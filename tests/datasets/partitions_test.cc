@@ -86,12 +86,17 @@ TEST_CASE("Every partition works with as many clients as examples, and with one 
   }
 }
 
-TEST_CASE("Every partition refuses more clients than examples", "[partition]") {
+TEST_CASE("Every partition refuses more clients than examples, with and without the data",
+          "[partition]") {
   const PartitionInput input = Balanced(50);
-  for (const Json& options : EveryPartition(51)) {
+  const std::string refusal =
+      "partition.clients: must be at most 50 (the training examples), got 51";
+  for (const Json& options : EveryPartition(51, /*tight=*/true)) {
     INFO(options);
-    CHECK(ErrorOf<ConfigError>([&] { MakePartition(options, input); }) ==
-          "partition.clients: must be at most 50 (the training examples), got 51");
+    CHECK(ErrorOf<ConfigError>([&] { MakePartition(options, input); }) == refusal);
+    const auto partitioner = Bound<Partitioner>(options).Make({});
+    CHECK(ErrorOf<ConfigError>([&] { partitioner->CheckExamples(50); }) == refusal);
+    CHECK_NOTHROW(partitioner->CheckExamples(51));
   }
 }
 

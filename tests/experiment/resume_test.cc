@@ -174,6 +174,28 @@ TEST_CASE("a run that was killed between a record and its checkpoint has every r
   CHECK(RoundsWithoutTimes(folder / "whole") == RoundsWithoutTimes(folder / "run"));
 }
 
+TEST_CASE("while a resumed run goes on there is no summary and no final model") {
+  const TempFolder folder;
+  RunUntil(folder / "run", Stateful(6), 3);
+  const std::string model = folder / "run/model.safetensors";
+  const std::string summary = folder / "run/summary.json";
+  CHECK(std::filesystem::exists(model));
+  CHECK(std::filesystem::exists(summary));
+  class Look : public RecordSink {
+   public:
+    explicit Look(std::vector<std::string> files) : files_(std::move(files)) {}
+    void Round(const RoundRecord&) override {
+      for (const std::string& file : files_) CHECK_FALSE(std::filesystem::exists(file));
+    }
+
+   private:
+    std::vector<std::string> files_;
+  } look({model, summary});
+  RunIn(folder / "run", Stateful(6), ExistingRun::kResume, {&look});
+  CHECK(std::filesystem::exists(model));
+  CHECK(std::filesystem::exists(summary));
+}
+
 TEST_CASE("a run that was killed before its first checkpoint starts over") {
   const TempFolder folder;
   RunIn(folder / "whole", Stateful(3));
@@ -198,13 +220,20 @@ TEST_CASE("a changed config is refused and every change named") {
   const auto text = [&](const Json& json) {
     return ErrorOf<ConfigError>([&] { RunIn(path, json, ExistingRun::kResume); });
   };
+  const std::string changed =
+      "can't resume " + path +
+      ": the config has changed (rounds may grow; free to change are runtime.workers, "
+      "runtime.client_state_mb, output.checkpoint_every_s, output.tensorboard, output.dir, name)\n";
   CHECK(text(With(Stateful(3), {{"training.lr", 0.5}, {"seed", 9}})) ==
-        "can't resume " + path + ": the config has changed (only rounds may grow)\n" +
-            "  seed: was 1, is 9\n  training.lr: was 0.002, is 0.5");
-  CHECK(text(Stateful(2)) == "can't resume " + path +
-                                 ": the config has changed (only rounds may grow)\n" +
-                                 "  rounds: was 3, is 2");
-  CHECK(text(With(Stateful(3), {{"runtime.workers", 1}})).empty());
+        changed + "  seed: was 1, is 9\n  training.lr: was 0.002, is 0.5");
+  CHECK(text(Stateful(2)) == changed + "  rounds: was 3, is 2");
+  CHECK(text(With(Stateful(3), {{"runtime.workers", 1},
+                                {"runtime.client_state_mb", 1},
+                                {"output.checkpoint_every_s", 0},
+                                {"output.tensorboard", true},
+                                {"output.dir", "elsewhere"},
+                                {"name", "other"}}))
+            .empty());
 }
 
 TEST_CASE("other data are refused though the config is the same") {
