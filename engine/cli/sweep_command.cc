@@ -21,6 +21,12 @@ namespace {
 
 constexpr int64_t kAllRounds = std::numeric_limits<int64_t>::max();
 
+/// The workers of a trial that the base asks for; 0: as many as suit.
+int WantedWorkers(const Sweep& sweep) {
+  const Json runtime = sweep.definition.at("base").value("runtime", Json());
+  return runtime.is_object() ? runtime.value("workers", 0) : 0;
+}
+
 std::string PlanText(const SweepPlan& plan, size_t remaining, bool halving) {
   std::string text = ShowInteger(static_cast<int64_t>(remaining)) + " to run, " +
                      std::to_string(plan.parallel) +
@@ -81,7 +87,7 @@ int SweepCommand(const SweepFlags& flags) {
   LoadedData data;
   const std::vector<TrialCost> costs = MeasureTrials(remaining, data, StopRequested());
   const SweepPlan plan = PlanSweep(costs, AvailableCores(), AvailableMemory() / 10 * 9,
-                                   static_cast<int>(flags.parallel));
+                                   static_cast<int>(flags.parallel), WantedWorkers(sweep));
   if (!quiet || flags.dry_run) {
     std::fprintf(flags.dry_run ? stdout : stderr, "%s\n",
                  PlanText(plan, remaining.size(), sweep.halving.has_value()).c_str());

@@ -113,7 +113,8 @@ TrialCost MeasureTrial(Experiment& experiment, LoadedData& data, const std::atom
   return cost;
 }
 
-SweepPlan PlanSweep(const std::vector<TrialCost>& costs, int cores, int64_t memory, int parallel) {
+SweepPlan PlanSweep(const std::vector<TrialCost>& costs, int cores, int64_t memory, int parallel,
+                    int wanted_workers) {
   int64_t each = 0;
   for (const TrialCost& cost : costs) each = std::max(each, cost.bytes);
   const auto trials = static_cast<int>(std::min<size_t>(costs.size(), 1 << 16));
@@ -121,13 +122,14 @@ SweepPlan PlanSweep(const std::vector<TrialCost>& costs, int cores, int64_t memo
   best.seconds = std::numeric_limits<double>::infinity();
   const int most = std::max(1, std::min(parallel == 0 ? cores : parallel, trials));
   for (int p = parallel == 0 ? 1 : most; p <= most; ++p) {
-    const int workers = std::max(1, cores / p);
+    const int workers = wanted_workers > 0 ? wanted_workers : std::max(1, cores / p);
     const int64_t bytes = (p - 1) * each;
     if (p > 1 && parallel == 0 && bytes > memory) break;
-    // More trials side by side than cores share them.
-    const double crowded = std::max(1.0, static_cast<double>(p) / cores);
+    // More workers than cores share them.
+    const double crowded = std::max(1.0, static_cast<double>(p) * workers / cores);
     const double seconds = Makespan(costs, p, workers) * crowded;
-    if (seconds <= best.seconds) best = {p, workers, seconds, bytes};
+    constexpr double kWorthMore = 0.99;  // more memory is to be worth it
+    if (seconds < kWorthMore * best.seconds) best = {p, workers, seconds, bytes};
   }
   return best;
 }

@@ -29,9 +29,11 @@ struct SweepPlan {
 };
 
 /// The number of trials side by side that ends the sweep soonest among those that fit into
-/// `memory` bytes beside the first; where `parallel` is not 0, that number. Trials of costs[i], in
+/// `memory` bytes beside the first; where `parallel` is not 0, that number, and where
+/// `wanted_workers` is not 0, so many workers each. Trials of costs[i], in
 /// this order, on `cores`.
-SweepPlan PlanSweep(const std::vector<TrialCost>& costs, int cores, int64_t memory, int parallel);
+SweepPlan PlanSweep(const std::vector<TrialCost>& costs, int cores, int64_t memory,
+                    int parallel = 0, int wanted_workers = 0);
 
 /// The most memory that this process has had so far, in bytes.
 int64_t PeakMemory();

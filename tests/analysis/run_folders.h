@@ -1,6 +1,7 @@
 // Run folders as the program writes them, with values that a test can foresee.
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -24,12 +25,13 @@ struct MadeRun {
 inline std::string WriteRun(const TempFolder& folder, const std::string& name, const MadeRun& run) {
   const std::string path = folder / name;
   std::filesystem::create_directories(path);
-  const Json config = {{"name", "made"},
-                       {"seed", run.seed},
-                       {"rounds", static_cast<int64_t>(run.accuracy.size()) - 1},
-                       {"partition", {{"name", "iid"}, {"clients", 5}}},
-                       {"strategy", {{"name", run.strategy}}},
-                       {"runtime", {{"workers", 2}}}};
+  const Json config = {
+      {"name", "made"},
+      {"seed", run.seed},
+      {"rounds", std::max<int64_t>(0, static_cast<int64_t>(run.accuracy.size()) - 1)},
+      {"partition", {{"name", "iid"}, {"clients", 5}}},
+      {"strategy", {{"name", run.strategy}}},
+      {"runtime", {{"workers", 2}}}};
   WriteFileAtomically(path + "/config.json", config.dump(2));
   std::string lines;
   for (size_t r = 0; r < run.accuracy.size(); ++r) {

@@ -45,7 +45,7 @@ TEST_CASE("a value that the summary can't have is refused before the run") {
     const std::string text = refusal(path);
     CHECK_THAT(text, Catch::StartsWith("flsim: --print " + path +
                                        ": the summary of this run has no such value; known: "
-                                       "status, reason, final.round, final.train_loss, "
+                                       "status, reason, stopped, final.round, final.train_loss, "
                                        "final.test_loss, final.test_mse, final.test_r2, "));
     CHECK_THAT(text, Catch::EndsWith("; did you mean '" + nearest + "'?\n"));
   };

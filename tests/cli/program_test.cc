@@ -186,7 +186,8 @@ TEST_CASE("when the disk is full the run ends with 3 and the last checkpoint sta
   const TempFolder folder;
   const std::string config =
       Write(folder, "c.json", R"({"dataset": "synthetic_regression", "rounds": 2000,
-                                                         "output": {"checkpoint_every_s": 0}})");
+                                                         "output": {"checkpoint_every_s": 0,
+                                                                    "clients": "none"}})");
   const std::string out = folder / "run";
   // A limit on the size of files stands in for the full disk: the write fails in the same way.
   Program program({"--config", config, "--out", out, "--progress", "none"}, [] {

@@ -35,5 +35,12 @@ TEST_CASE("a number that is asked for is taken") {
   CHECK(plan.seconds == Approx(100));  // 8 on 4 cores are not quicker than 4
 }
 
+TEST_CASE("workers that are asked for are taken, and cores are shared among them") {
+  const SweepPlan plan = PlanSweep(Costs(40, 10), 4, INT64_MAX, 1, 1);
+  CHECK(plan.workers == 1);
+  CHECK(plan.seconds == Approx(400));
+  CHECK(PlanSweep(Costs(40, 10), 4, INT64_MAX, 0, 2).parallel == 2);
+}
+
 }  // namespace
 }  // namespace flsim
