@@ -6,10 +6,10 @@
 #include <filesystem>
 #include <map>
 #include <set>
-#include <sstream>
 
 #include "engine/core/error.h"
 #include "engine/core/files.h"
+#include "engine/core/json_paths.h"
 #include "engine/core/safetensors.h"
 
 namespace flsim {
@@ -199,14 +199,8 @@ std::vector<RecordedRun> ReadRuns(const std::vector<std::string>& arguments) {
 }
 
 Json ValueAt(const Json& json, const std::string& path) {
-  const Json* value = &json;
-  std::istringstream keys(path);
-  for (std::string key; std::getline(keys, key, '.');) {
-    const auto found = value->is_object() ? value->find(key) : value->end();
-    if (!value->is_object() || found == value->end()) return Json();
-    value = &*found;
-  }
-  return *value;
+  const Json* value = FindAtPath(json, path);
+  return value == nullptr ? Json() : *value;
 }
 
 std::vector<std::pair<int64_t, double>> Series(const RecordedRun& run, const std::string& metric) {

@@ -25,7 +25,8 @@ ExistingRun Existing(const RunFlags& flags) {
 int RunCommand(const RunFlags& flags) {
   Experiment experiment = Experiment::Read(flags.config.config, flags.config.set);
   const ExperimentConfig& config = experiment.config();
-  RequireValues(SummaryShape(experiment), flags.print, "the summary of this run");
+  if (!flags.print.empty())
+    RequireValues(SummaryShape(experiment), flags.print, "the summary of this run");
   const std::string& out = flags.output.out;
   RunFolder folder(out.empty() ? config.output.dir + "/" + config.name : out, Existing(flags),
                    experiment.resolved());

@@ -64,8 +64,7 @@ std::vector<Rank> Rankings(const Sweep& sweep, const SweepFolder& folder, int64_
     if (run && status != "diverged") {
       series = Series(*run, metric);
       while (!series.empty() && series.back().first > last) series.pop_back();
-      if (!run->rounds.empty())
-        rounds = std::min(last, run->rounds.back().at("round").get<int64_t>());
+      rounds = std::max<int64_t>(0, std::min(last, run->last_round()));
     }
     rank.rounds = fresh ? rounds : std::min(rank.rounds, rounds);
     rank.complete = (fresh || rank.complete) && status == "completed";

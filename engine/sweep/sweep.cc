@@ -24,7 +24,7 @@ Experiment Build(const Trial& trial) {
 /// The last round that a trial has recorded; -1 if there is none.
 int64_t LastRound(const SweepFolder& folder, const Trial& trial) {
   const std::optional<RecordedRun> run = folder.Recorded(trial);
-  return run && !run->rounds.empty() ? run->rounds.back().at("round").get<int64_t>() : -1;
+  return run ? run->last_round() : -1;
 }
 
 /// Runs trials, some at a time.
