@@ -4,6 +4,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "engine/analysis/labels.h"
 #include "engine/core/error.h"
 #include "engine/core/options.h"
 
@@ -28,21 +29,56 @@ bool HoldsRun(const RunGroup& group, const std::string& folder) {
   return std::any_of(group.runs.begin(), group.runs.end(), is_it);
 }
 
-size_t FindBaseline(const std::vector<RunGroup>& groups, const std::string& wanted) {
-  if (wanted.empty()) return 0;
-  std::vector<size_t> having_it;
-  std::string labels;
+/// Whether a group's label has all these settings.
+bool HasParts(const std::string& label, const std::vector<std::string>& wanted) {
+  const std::vector<std::string> parts = LabelParts(label);
+  return std::all_of(wanted.begin(), wanted.end(), [&](const std::string& part) {
+    return std::find(parts.begin(), parts.end(), part) != parts.end();
+  });
+}
+
+/// The groups that --baseline may mean.
+std::vector<size_t> FindBaselines(const std::vector<RunGroup>& groups, const std::string& wanted) {
+  if (wanted.empty()) return {0};
+  std::vector<size_t> having_settings, having_text;
   for (size_t i = 0; i < groups.size(); ++i) {
-    if (groups[i].label == wanted || HoldsRun(groups[i], wanted)) return i;
-    if (groups[i].label.find(wanted) != std::string::npos) having_it.push_back(i);
-    labels += "\n  " + groups[i].label;
+    if (groups[i].label == wanted || HoldsRun(groups[i], wanted)) return {i};
+    if (HasParts(groups[i].label, LabelParts(wanted))) having_settings.push_back(i);
+    if (groups[i].label.find(wanted) != std::string::npos) having_text.push_back(i);
   }
-  if (having_it.size() == 1) return having_it[0];
+  if (!having_settings.empty()) return having_settings;
+  if (having_text.size() == 1) return having_text;
+  std::string labels;
+  for (const RunGroup& group : groups) labels += "\n  " + group.label;
   throw ConfigError("--baseline " + wanted + " is " +
-                    (having_it.empty()
+                    (having_text.empty()
                          ? "in no group's label and no folder of a compared run"
-                         : "in the labels of " + std::to_string(having_it.size()) + " groups") +
+                         : "in the labels of " + std::to_string(having_text.size()) + " groups") +
                     "; groups are" + labels);
+}
+
+/// Of the baselines, the one that the group shares the most settings with.
+size_t NearestBaseline(const std::vector<RunGroup>& groups, const std::vector<size_t>& baselines,
+                       size_t group) {
+  size_t nearest = baselines[0];
+  int most = -1;
+  bool tie = false;
+  for (const size_t baseline : baselines) {
+    if (baseline == group) return group;
+    int shared = 0;
+    for (const std::string& part : LabelParts(groups[baseline].label))
+      shared += HasParts(groups[group].label, {part}) ? 1 : 0;
+    tie = shared == most || (tie && shared < most);
+    if (shared > most) {
+      nearest = baseline;
+      most = shared;
+    }
+  }
+  if (tie)
+    throw ConfigError("--baseline names " + std::to_string(baselines.size()) +
+                      " groups, and more than one of them is as much like " + groups[group].label +
+                      " as " + groups[nearest].label + " is; add settings that tell them apart");
+  return nearest;
 }
 
 std::optional<double> ValueOf(const Outcome& outcome, Aspect aspect) {
@@ -232,9 +268,12 @@ Comparison Compare(const std::vector<RecordedRun>& runs, const CompareOptions& o
   comparison.confidence = options.confidence;
 
   const std::vector<RunGroup> groups = GroupRuns(runs);
-  comparison.baseline = FindBaseline(groups, options.baseline);
-  for (const RunGroup& group : groups)
-    comparison.groups.push_back(ResultOf(group, comparison, comparison.left_out));
+  const std::vector<size_t> baselines = FindBaselines(groups, options.baseline);
+  comparison.baseline = baselines.size() > 1 ? options.baseline : groups[baselines[0]].label;
+  for (size_t i = 0; i < groups.size(); ++i) {
+    comparison.groups.push_back(ResultOf(groups[i], comparison, comparison.left_out));
+    comparison.groups[i].baseline = NearestBaseline(groups, baselines, i);
+  }
   RequireOutcomes(comparison);
 
   comparison.target_is_given = options.target.has_value();
@@ -243,9 +282,9 @@ Comparison Compare(const std::vector<RecordedRun>& runs, const CompareOptions& o
   for (size_t i = 0; i < comparison.groups.size(); ++i) {
     GroupResult& group = comparison.groups[i];
     if (comparison.target) TakeTargetCosts(group, *comparison.target, comparison.view);
-    if (i == comparison.baseline) continue;
+    if (i == group.baseline) continue;
     comparison.differences.push_back(
-        DifferenceOf(group, comparison.groups[comparison.baseline], comparison));
+        DifferenceOf(group, comparison.groups[group.baseline], comparison));
     comparison.differences.back().group = i;
   }
   AdjustP(comparison.differences);

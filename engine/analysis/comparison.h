@@ -19,9 +19,11 @@ enum class Aspect { kFinal, kBest, kArea };
 std::string Show(Aspect aspect);
 
 struct CompareOptions {
-  std::string metric;    ///< by default MainMetric()
-  std::string baseline;  ///< a group's label, a part that only one label has, or a run's folder; by
-                         ///< default the first group
+  std::string metric;  ///< by default MainMetric()
+  /// A group's label or a run's folder; settings of several groups ("strategy=fedavg"), of which
+  /// each other group is then compared with the one that it shares the most settings with; or a
+  /// text that only one label has. By default the first group.
+  std::string baseline;
   std::optional<double> target;   ///< by default the best value that every completed run reaches
   std::optional<int64_t> rounds;  ///< only these, from the first
   Aspect of = Aspect::kFinal;
@@ -41,6 +43,7 @@ Estimate EstimateOf(std::vector<double> values, double confidence);
 /// Runs of one config.
 struct GroupResult {
   std::string label;
+  size_t baseline = 0;            ///< the group that it is compared with; itself if it is one
   std::vector<Outcome> outcomes;  ///< one a seed, by seed, of the runs that count
   Estimate final_value, best, area;
   size_t diverged = 0;
@@ -51,7 +54,7 @@ struct GroupResult {
 /// Difference::why_unpaired where runs of one seed don't share data and partition.
 constexpr const char* kOtherData = "other data or partitions";
 
-/// A group less the baseline.
+/// A group less its baseline.
 struct Difference {
   size_t group = 0;
   /// Seeds that both have, where the difference is taken seed by seed; else empty.
@@ -77,9 +80,9 @@ struct Comparison {
   double confidence = 0.95;
   std::optional<double> target;  ///< absent where no run completed and none was asked for
   bool target_is_given = false;
-  size_t baseline = 0;
+  std::string baseline;                 ///< a group's label, or the settings of several
   std::vector<GroupResult> groups;      ///< in order of appearance
-  std::vector<Difference> differences;  ///< of all groups but the baseline, in their order
+  std::vector<Difference> differences;  ///< of all groups but baselines, in their order
   std::vector<LeftOut> left_out;
 };
 

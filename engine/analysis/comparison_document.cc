@@ -120,7 +120,7 @@ std::string TestOf(const Difference& difference, const Comparison& comparison) {
     return std::to_string(comparison.groups[group].outcomes.size());
   };
   return (difference.p ? "Welch, " : "not paired, ") + seeds(difference.group) + " and " +
-         seeds(comparison.baseline);
+         seeds(comparison.groups[difference.group].baseline);
 }
 
 std::string ShowEffect(const Difference& difference) {
@@ -128,10 +128,19 @@ std::string ShowEffect(const Difference& difference) {
   return (difference.paired_seeds.empty() ? "g " : "d_z ") + Significant(*difference.effect, 3);
 }
 
+/// Whether all groups are compared with the same one.
+bool IsOneGroup(const Comparison& comparison) {
+  const auto is_first = [&](const GroupResult& group) {
+    return group.baseline == comparison.groups[0].baseline;
+  };
+  return std::all_of(comparison.groups.begin(), comparison.groups.end(), is_first);
+}
+
 Table DifferenceTable(const Comparison& comparison) {
   Table table;
   table.caption = "difference of " + Show(comparison.of) + " " + comparison.view.metric + " to " +
-                  comparison.groups[comparison.baseline].label;
+                  comparison.baseline;
+  if (!IsOneGroup(comparison)) table.caption += " with the same other settings, or the most alike";
   table.header = {"group", "difference", "bootstrap", "p", "Holm p", "sign flip", "effect", "test"};
   for (const Difference& difference : comparison.differences) {
     table.rows.push_back(
@@ -244,7 +253,7 @@ std::string CsvOf(const Comparison& comparison) {
   std::string csv = CsvLine(CsvHeader());
   for (size_t i = 0; i < comparison.groups.size(); ++i) {
     const GroupResult& group = comparison.groups[i];
-    std::vector<std::string> cells = {group.label, comparison.groups[comparison.baseline].label,
+    std::vector<std::string> cells = {group.label, comparison.groups[group.baseline].label,
                                       comparison.view.metric, std::to_string(group.outcomes.size()),
                                       std::to_string(group.diverged)};
     for (const Estimate* estimate : {&group.final_value, &group.best, &group.area})

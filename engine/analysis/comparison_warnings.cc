@@ -93,10 +93,10 @@ void AddFewSeeds(const Comparison& comparison, std::vector<std::string>& warning
 const Json& ConfigOf(const GroupResult& group) { return group.outcomes[0].run->config; }
 
 void AddOtherData(const Comparison& comparison, std::vector<std::string>& warnings) {
-  const GroupResult& baseline = comparison.groups[comparison.baseline];
   std::vector<std::string> data, partition, changed, partly;
   for (const Difference& difference : comparison.differences) {
     const GroupResult& group = comparison.groups[difference.group];
+    const GroupResult& baseline = comparison.groups[group.baseline];
     if (group.outcomes.empty() || baseline.outcomes.empty()) continue;
     if (!difference.paired_seeds.empty()) {
       const size_t most = std::max(group.outcomes.size(), baseline.outcomes.size());

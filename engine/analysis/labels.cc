@@ -4,11 +4,9 @@
 #include <map>
 
 namespace flsim {
-namespace {
 
-/// The parts of a group's label: "strategy=fedprox", "training.lr=0.1". A comma may be a value's
-/// own: what follows is a part of its own only if it has a key.
-std::vector<std::string> Parts(const std::string& label) {
+// A comma may be a value's own: what follows is a part of its own only if it has a key.
+std::vector<std::string> LabelParts(const std::string& label) {
   std::vector<std::string> parts;
   for (size_t begin = 0; begin <= label.size();) {
     const size_t end = std::min(label.find(", ", begin), label.size());
@@ -23,17 +21,15 @@ std::vector<std::string> Parts(const std::string& label) {
   return parts;
 }
 
-}  // namespace
-
 std::vector<std::string> ShortLabels(const std::vector<RunGroup>& groups) {
   std::map<std::string, size_t> having;  // how many groups have a part
   for (const RunGroup& group : groups)
-    for (const std::string& part : Parts(group.label)) ++having[part];
+    for (const std::string& part : LabelParts(group.label)) ++having[part];
   std::vector<std::string> labels;
   std::map<std::string, int> uses;
   for (const RunGroup& group : groups) {
     std::string label;
-    for (const std::string& part : Parts(group.label)) {
+    for (const std::string& part : LabelParts(group.label)) {
       if (label.empty()) {
         label = part;
       } else if (2 * having[part] <= groups.size()) {

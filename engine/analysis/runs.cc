@@ -10,6 +10,7 @@
 #include "engine/core/error.h"
 #include "engine/core/files.h"
 #include "engine/core/json_paths.h"
+#include "engine/core/options.h"
 #include "engine/core/safetensors.h"
 
 namespace flsim {
@@ -114,13 +115,17 @@ void AddSettings(const Json& value, const std::string& path,
   }
 }
 
+std::string ShowValue(const Json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
 /// "strategy=fedprox" for strategy.name, "training.lr=0.1" for others.
 std::string ShowSetting(std::string key, const Json& value) {
   const std::string suffix = ".name";
   if (key.size() > suffix.size() &&
       key.compare(key.size() - suffix.size(), suffix.size(), suffix) == 0)
     key.resize(key.size() - suffix.size());
-  return key + "=" + (value.is_string() ? value.get<std::string>() : value.dump());
+  return key + "=" + ShowValue(value);
 }
 
 std::string Label(const std::map<std::string, Json>& settings,
@@ -132,6 +137,32 @@ std::string Label(const std::map<std::string, Json>& settings,
     label += (label.empty() ? "" : ", ") + ShowSetting(key, found->second);
   }
   return label;
+}
+
+/// The value of a setting; of a component ("strategy") its name.
+Json SettingAt(const RecordedRun& run, const std::string& key) {
+  const Json value = ValueAt(run.config, key);
+  return value.is_object() ? value.value("name", Json()) : value;
+}
+
+std::vector<RecordedRun> RunsWith(std::vector<RecordedRun> runs, const std::string& setting) {
+  const size_t equals = setting.find('=');
+  if (equals == 0 || equals == std::string::npos)
+    throw ConfigError("--where " + setting + ": expected KEY=VALUE, such as strategy=fedavg");
+  const std::string key = setting.substr(0, equals), text = setting.substr(equals + 1);
+  const Json wanted = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  std::vector<RecordedRun> having;
+  std::set<std::string> values;
+  for (RecordedRun& run : runs) {
+    const Json value = SettingAt(run, key);
+    if (!value.is_null()) values.insert(ShowValue(value));
+    if (value == wanted || value == Json(text)) having.push_back(std::move(run));
+  }
+  if (!having.empty()) return having;
+  const std::vector<std::string> there(values.begin(), values.end());
+  throw ConfigError("--where " + setting + ": " +
+                    (there.empty() ? "no run has a setting " + key
+                                   : "runs have " + key + " " + JoinNames(there)));
 }
 
 }  // namespace
@@ -192,9 +223,11 @@ std::vector<std::string> FindRuns(const std::vector<std::string>& arguments) {
   return runs;
 }
 
-std::vector<RecordedRun> ReadRuns(const std::vector<std::string>& arguments) {
+std::vector<RecordedRun> ReadRuns(const std::vector<std::string>& arguments,
+                                  const std::vector<std::string>& settings) {
   std::vector<RecordedRun> runs;
   for (const std::string& folder : FindRuns(arguments)) runs.push_back(ReadRun(folder));
+  for (const std::string& setting : settings) runs = RunsWith(std::move(runs), setting);
   return runs;
 }
 

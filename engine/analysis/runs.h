@@ -33,8 +33,11 @@ RecordedRun ReadRun(const std::string& folder);
 /// that have begun) and globs of either, each run once, in this order. Throws DataError for an
 /// argument that names none.
 std::vector<std::string> FindRuns(const std::vector<std::string>& arguments);
-/// Reads them all. Throws DataError.
-std::vector<RecordedRun> ReadRuns(const std::vector<std::string>& arguments);
+/// Reads those that have all these settings, which are spelled as a group's label spells them
+/// ("strategy=fedprox", "training.lr=0.1"; also "seed=1"). Throws DataError; ConfigError for what
+/// is no setting, and for settings that no run has, with the values that there are.
+std::vector<RecordedRun> ReadRuns(const std::vector<std::string>& arguments,
+                                  const std::vector<std::string>& settings = {});
 
 /// The value at a dotted path ("client_accuracy.mean"); null where there is none.
 Json ValueAt(const Json& json, const std::string& path);

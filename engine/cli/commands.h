@@ -43,15 +43,16 @@ struct SweepFlags {
 };
 
 struct ReportFlags {
-  std::vector<std::string> runs;  ///< run folders, sweep folders, globs
-  std::string out;                ///< the page; empty: report.html, in the folder if runs are one
-  std::string figure;             ///< an SVG file; alone, no page is written
-  std::string metric;             ///< what figure and page show first; empty: MainMetric()
+  std::vector<std::string> runs;   ///< run folders, sweep folders, globs
+  std::vector<std::string> where;  ///< settings of those that count
+  std::string out;                 ///< the page; empty: report.html, in the folder if runs are one
+  std::string figure;              ///< an SVG file; alone, no page is written
+  std::string metric;              ///< what figure and page show first; empty: MainMetric()
   bool watch = false;
 };
 
 struct CompareFlags {
-  std::vector<std::string> runs;
+  std::vector<std::string> runs, where;           ///< as in ReportFlags
   std::string metric, baseline, format, of, out;  ///< empty: the default
   std::optional<double> target;
   std::optional<int64_t> rounds;

@@ -43,7 +43,7 @@ CompareOptions OptionsOf(const CompareFlags& flags) {
 
 int CompareCommand(const CompareFlags& flags) {
   const CompareOptions options = OptionsOf(flags);
-  const std::vector<RecordedRun> runs = ReadRuns(flags.runs);
+  const std::vector<RecordedRun> runs = ReadRuns(flags.runs, flags.where);
   const Comparison comparison = Compare(runs, options);
   const Document document = DocumentOf(comparison);
   const std::string format = FormatOf(flags);

@@ -71,11 +71,21 @@ void AddSweepFlags(CLI::App* command, SweepFlags& flags) {
                     "Only writes trials.csv and leaderboard.csv, of all shards");
 }
 
+void AddWhereFlag(CLI::App* command, std::vector<std::string>& where) {
+  command
+      ->add_option("--where", where,
+                   "Only runs with this setting, such as partition.alpha=0.1; may be repeated")
+      ->type_name("KEY=VALUE")
+      ->take_all()
+      ->expected(1);
+}
+
 void AddReportFlags(CLI::App* command, ReportFlags& flags) {
   command
       ->add_option("RUN", flags.runs,
                    "Run folders, folders of a sweep, or globs of such; runs may be going on")
       ->required();
+  AddWhereFlag(command, flags.where);
   command->add_option("--out", flags.out,
                       "The HTML file; by default report.html, in the folder if one is named");
   command->add_option("--figure", flags.figure,
@@ -92,14 +102,16 @@ CLI::App* AddCompare(CLI::App& app, CompareFlags& flags) {
       "compare", "Compares runs over their seeds: means with intervals, paired differences, tests");
   compare->add_option("runs", flags.runs, "Run folders, sweep folders, or globs of them")
       ->required();
+  AddWhereFlag(compare, flags.where);
   compare->add_option("--metric", flags.metric,
                       "Such as test_loss or client_accuracy.p5; by default test_accuracy, else "
                       "test_loss, else train_loss");
   compare->add_option("--of", flags.of, "What differences are taken of: final (default), best, auc")
       ->check(CLI::IsMember({"final", "best", "auc"}));
   compare->add_option("--baseline", flags.baseline,
-                      "A group's label, a part that only one label has, or a run's folder; by "
-                      "default the first group");
+                      "A group's label, a part that only one label has, or a run's folder; or "
+                      "settings of several groups (strategy=fedavg), of which each other group is "
+                      "compared with the one most like it; by default the first group");
   compare->add_option("--target", flags.target,
                       "Value whose rounds, bytes and seconds are told; by default the best that "
                       "every completed run reaches");

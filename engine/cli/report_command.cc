@@ -35,7 +35,7 @@ bool WritesPage(const ReportFlags& flags) { return flags.figure.empty() || !flag
 
 /// Writes what the flags ask for; returns what has been written.
 std::string WriteReport(const ReportFlags& flags, bool live) {
-  const std::vector<RecordedRun> runs = ReadRuns(flags.runs);
+  const std::vector<RecordedRun> runs = ReadRuns(flags.runs, flags.where);
   const std::string metric = ChosenMetric(runs, flags.metric);
   std::string text = ShowInteger(static_cast<int64_t>(runs.size())) +
                      (runs.size() == 1 ? " run" : " runs") + " reported in ";

@@ -266,7 +266,8 @@ TEST_CASE("the baseline is named by label, by a part of one, or by a run of its 
     CompareOptions options;
     options.baseline = name;
     const Comparison comparison = Compare(runs, options);
-    CHECK(comparison.baseline == 1);
+    CHECK(comparison.baseline == "strategy=fedprox");
+    CHECK(comparison.differences[0].group == 0);
     CHECK(*comparison.differences[0].mean == Approx(-0.1));
   }
   const auto refusal = [&](const std::string& baseline) {
@@ -280,6 +281,35 @@ TEST_CASE("the baseline is named by label, by a part of one, or by a run of its 
   CHECK(refusal("fed") ==
         "--baseline fed is in the labels of 2 groups; groups are\n  strategy=fedavg\n"
         "  strategy=fedprox");
+}
+
+TEST_CASE(
+    "settings of several groups are a baseline: each group is compared with its counterpart") {
+  const TempFolder folder;
+  const std::pair<std::string, Json> low = {"training.lr", 0.1}, high = {"training.lr", 0.2};
+  Made(folder, "a", {{0.1, 0.5}, 1, {low}});
+  Made(folder, "b", {{0.1, 0.6}, 1, {low, kProx}});
+  Made(folder, "c", {{0.1, 0.3}, 1, {high}});
+  Made(folder, "d", {{0.1, 0.7}, 1, {high, kProx}});
+  const auto runs = RunsIn(folder);
+  CompareOptions options;
+  options.baseline = "strategy=fedavg";
+  const Comparison comparison = Compare(runs, options);
+  REQUIRE(comparison.differences.size() == 2);
+  CHECK(comparison.differences[0].group == 1);
+  CHECK(comparison.groups[1].baseline == 0);
+  CHECK(*comparison.differences[0].mean == Approx(0.1));
+  CHECK(comparison.differences[1].group == 3);
+  CHECK(comparison.groups[3].baseline == 2);
+  CHECK(*comparison.differences[1].mean == Approx(0.4));
+
+  // Neither fedavg with 0.1 nor with 0.2 has more in common with 0.3.
+  Made(folder, "e", {{0.1, 0.7}, 1, {{"training.lr", 0.3}, kProx}});
+  const auto more = RunsIn(folder);
+  CHECK(ErrorOf<ConfigError>([&] { Compare(more, options); }) ==
+        "--baseline names 2 groups, and more than one of them is as much like "
+        "strategy=fedprox, training.lr=0.3 as strategy=fedavg, training.lr=0.1 is; add settings "
+        "that tell them apart");
 }
 
 TEST_CASE("differences may be of the best value or of the area") {

@@ -45,6 +45,30 @@ TEST_CASE("runs that differ in seed, name, output or runtime alone are one group
                                                  "strategy=fedprox, strategy.mu=0.2"});
 }
 
+TEST_CASE("runs are chosen by their settings, spelled as labels spell them") {
+  const TempFolder folder;
+  Made(folder, "a", {{0.1}, 1, {{"training.lr", 0.1}}});
+  Made(folder, "b", {{0.1}, 2, {{"training.lr", 0.1}, {"strategy.name", "fedprox"}}});
+  Made(folder, "c", {{0.1}, 3, {{"training.lr", 1}, {"strategy.name", "fedprox"}}});
+  const auto seeds = [&](const std::vector<std::string>& settings) {
+    std::vector<uint64_t> seeds;
+    for (const RecordedRun& run : ReadRuns({folder / "*"}, settings)) seeds.push_back(run.seed());
+    return seeds;
+  };
+  CHECK(seeds({"training.lr=0.10"}) == std::vector<uint64_t>{1, 2});
+  CHECK(seeds({"training.lr=1.0"}) == std::vector<uint64_t>{3});
+  CHECK(seeds({"strategy=fedprox"}) == std::vector<uint64_t>{2, 3});
+  CHECK(seeds({"strategy=fedprox", "training.lr=0.1"}) == std::vector<uint64_t>{2});
+  CHECK(seeds({"seed=3"}) == std::vector<uint64_t>{3});
+  const auto refusal = [&](const std::string& setting) {
+    return ErrorOf<ConfigError>([&] { seeds({setting}); });
+  };
+  CHECK(refusal("strategy=fedavgm") ==
+        "--where strategy=fedavgm: runs have strategy fedavg, fedprox");
+  CHECK(refusal("traning.lr=1") == "--where traning.lr=1: no run has a setting traning.lr");
+  CHECK(refusal("strategy") == "--where strategy: expected KEY=VALUE, such as strategy=fedavg");
+}
+
 TEST_CASE("a line of rounds that is being written is left out, and the run is unfinished") {
   const TempFolder folder;
   const std::string path = Made(folder, "a", {{0.1, 0.2}, 1, {}, "", 5});
