@@ -20,11 +20,6 @@ std::string FileName(int file) {
                                     : "data_batch_" + std::to_string(file + 1) + ".bin";
 }
 
-bool Exists(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
-
 /// `folder` as a path without a slash at its end, so that its last part has a name.
 fs::path Trimmed(std::string folder) {
   while (folder.size() > 1 && folder.back() == '/') folder.pop_back();

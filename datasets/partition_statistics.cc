@@ -2,22 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 #include "engine/core/error.h"
+#include "engine/core/text.h"
 
 namespace flsim {
 namespace {
 
 constexpr int64_t kMostRows = 20;
 constexpr int64_t kMostColumns = 40;
-
-template <class... Values>
-std::string Format(const char* format, Values... values) {
-  char text[256];
-  std::snprintf(text, sizeof text, format, values...);
-  return text;
-}
 
 std::string Number(double value) { return Format("%.4g", value); }
 

@@ -39,7 +39,6 @@ bool HasParts(const std::string& label, const std::vector<std::string>& wanted) 
 
 /// The groups that --baseline may mean.
 std::vector<size_t> FindBaselines(const std::vector<RunGroup>& groups, const std::string& wanted) {
-  if (wanted.empty()) return {0};
   std::vector<size_t> having_settings, having_text;
   for (size_t i = 0; i < groups.size(); ++i) {
     if (groups[i].label == wanted || HoldsRun(groups[i], wanted)) return {i};
@@ -228,10 +227,14 @@ void AdjustP(std::vector<Difference>& differences) {
   }
 }
 
+size_t FirstWithOutcomes(const std::vector<GroupResult>& groups) {
+  const auto first = std::find_if(groups.begin(), groups.end(),
+                                  [](const GroupResult& each) { return !each.outcomes.empty(); });
+  return static_cast<size_t>(first - groups.begin());
+}
+
 void RequireOutcomes(const Comparison& comparison) {
-  for (const GroupResult& group : comparison.groups) {
-    if (!group.outcomes.empty()) return;
-  }
+  if (FirstWithOutcomes(comparison.groups) < comparison.groups.size()) return;
   std::string runs;
   for (const LeftOut& each : comparison.left_out)
     runs += "\n  " + each.run->folder + " " + each.why;
@@ -268,13 +271,17 @@ Comparison Compare(const std::vector<RecordedRun>& runs, const CompareOptions& o
   comparison.confidence = options.confidence;
 
   const std::vector<RunGroup> groups = GroupRuns(runs);
-  const std::vector<size_t> baselines = FindBaselines(groups, options.baseline);
+  for (const RunGroup& group : groups)
+    comparison.groups.push_back(ResultOf(group, comparison, comparison.left_out));
+  RequireOutcomes(comparison);
+  const std::vector<size_t> baselines =
+      options.baseline.empty() ? std::vector<size_t>{FirstWithOutcomes(comparison.groups)}
+                               : FindBaselines(groups, options.baseline);
   comparison.baseline = baselines.size() > 1 ? options.baseline : groups[baselines[0]].label;
   for (size_t i = 0; i < groups.size(); ++i) {
-    comparison.groups.push_back(ResultOf(groups[i], comparison, comparison.left_out));
-    comparison.groups[i].baseline = NearestBaseline(groups, baselines, i);
+    GroupResult& group = comparison.groups[i];
+    group.baseline = group.outcomes.empty() ? i : NearestBaseline(groups, baselines, i);
   }
-  RequireOutcomes(comparison);
 
   comparison.target_is_given = options.target.has_value();
   comparison.target =

@@ -22,7 +22,7 @@ struct CompareOptions {
   std::string metric;  ///< by default MainMetric()
   /// A group's label or a run's folder; settings of several groups ("strategy=fedavg"), of which
   /// each other group is then compared with the one that it shares the most settings with; or a
-  /// text that only one label has. By default the first group.
+  /// text that only one label has. By default the first group of which runs count.
   std::string baseline;
   std::optional<double> target;   ///< by default the best value that every completed run reaches
   std::optional<int64_t> rounds;  ///< only these, from the first
@@ -43,7 +43,7 @@ Estimate EstimateOf(std::vector<double> values, double confidence);
 /// Runs of one config.
 struct GroupResult {
   std::string label;
-  size_t baseline = 0;            ///< the group that it is compared with; itself if it is one
+  size_t baseline = 0;            ///< the group that it is compared with; itself for none
   std::vector<Outcome> outcomes;  ///< one a seed, by seed, of the runs that count
   Estimate final_value, best, area;
   size_t diverged = 0;

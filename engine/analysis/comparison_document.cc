@@ -2,22 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <map>
 
 #include "engine/analysis/comparison_warnings.h"
+#include "engine/analysis/csv.h"
 #include "engine/core/json.h"
+#include "engine/core/text.h"
 
 namespace flsim {
 namespace {
 
 const char* const kNothing = "–";
-
-std::string Format(const char* format, int precision, double value) {
-  char text[400];  // as long as the largest double
-  std::snprintf(text, sizeof text, format, precision, value);
-  return text;
-}
 
 /// Decimals that show `digits` significant digits of a number; -1 where it is better shown with an
 /// exponent.
@@ -29,7 +24,7 @@ int Decimals(double value, int digits) {
 }
 
 std::string Fixed(double value, int decimals) {
-  return decimals < 0 ? Format("%.*g", 4, value) : Format("%.*f", decimals, value);
+  return decimals < 0 ? Format("%.4g", value) : Format("%.*f", decimals, value);
 }
 
 std::string Significant(double value, int digits) { return Fixed(value, Decimals(value, digits)); }
@@ -60,7 +55,7 @@ std::string ShowBootstrap(const std::optional<double>& mean, const std::optional
 
 std::string ShowP(const std::optional<double>& p) {
   if (!p) return kNothing;
-  return *p < 0.0001 ? "<0.0001" : Format("%.*g", 2, *p);
+  return *p < 0.0001 ? "<0.0001" : Format("%.2g", *p);
 }
 
 std::string ShowBytes(double bytes) {
@@ -71,7 +66,7 @@ std::string ShowBytes(double bytes) {
 }
 
 /// "95 %".
-std::string Percent(double confidence) { return Format("%.*g", 6, 100 * confidence) + " %"; }
+std::string Percent(double confidence) { return Format("%.6g", 100 * confidence) + " %"; }
 
 Table GroupTable(const Comparison& comparison) {
   Table table;

@@ -94,9 +94,11 @@ const Json& ConfigOf(const GroupResult& group) { return group.outcomes[0].run->c
 
 void AddOtherData(const Comparison& comparison, std::vector<std::string>& warnings) {
   std::vector<std::string> data, partition, changed, partly;
+  std::set<std::string> empty;
   for (const Difference& difference : comparison.differences) {
     const GroupResult& group = comparison.groups[difference.group];
     const GroupResult& baseline = comparison.groups[group.baseline];
+    if (baseline.outcomes.empty()) empty.insert(baseline.label);
     if (group.outcomes.empty() || baseline.outcomes.empty()) continue;
     if (!difference.paired_seeds.empty()) {
       const size_t most = std::max(group.outcomes.size(), baseline.outcomes.size());
@@ -121,6 +123,8 @@ void AddOtherData(const Comparison& comparison, std::vector<std::string>& warnin
         partly.push_back(group.label + " (" + difference.why_unpaired + ")");
     }
   }
+  for (const std::string& label : empty)
+    warnings.push_back("no run of the baseline " + label + " counts");
   if (!data.empty())
     warnings.push_back("not comparable with the baseline unless the test examples are the same: " +
                        Join(data));
@@ -144,9 +148,10 @@ void AddRounds(const Comparison& comparison, std::vector<std::string>& warnings)
   }
   if (rounds.size() < 2) return;
   warnings.push_back("runs end at different rounds, " + std::to_string(*rounds.begin()) + " to " +
-                     std::to_string(*rounds.rbegin()) +
-                     ": final, best and AUC favour the longer; " + "--rounds " +
-                     std::to_string(*rounds.begin()) + " looks at the same ones");
+                     std::to_string(*rounds.rbegin()) + ": final, best and AUC favour the longer" +
+                     (*rounds.begin() == 0 ? ""
+                                           : "; --rounds " + std::to_string(*rounds.begin()) +
+                                                 " looks at the same ones"));
 }
 
 void AddMachines(const Comparison& comparison, std::vector<std::string>& warnings) {

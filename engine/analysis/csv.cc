@@ -6,6 +6,22 @@
 #include "engine/core/files.h"
 
 namespace flsim {
+namespace {
+
+std::string CsvField(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + "\"";
+}
+
+}  // namespace
+
+std::string CsvLine(const std::vector<std::string>& fields) {
+  std::string line;
+  for (size_t i = 0; i < fields.size(); ++i) line += (i > 0 ? "," : "") + CsvField(fields[i]);
+  return line + "\n";
+}
 
 CsvFile::CsvFile(const std::string& path) : path_(path), text_(ReadFile(path)) {
   if (!ReadLine()) throw DataError(path_ + " has no header; the file is damaged");

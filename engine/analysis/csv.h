@@ -1,4 +1,4 @@
-// The comma-separated tables of a run folder.
+// Comma-separated tables (RFC 4180).
 #pragma once
 
 #include <functional>
@@ -8,7 +8,11 @@
 
 namespace flsim {
 
-/// A table that is read line by line. Fields may be quoted as in RFC 4180, but hold no line breaks.
+/// A line with its end; fields are quoted where they must be.
+std::string CsvLine(const std::vector<std::string>& fields);
+
+/// A table of a run folder that is read line by line. Fields may be quoted as in RFC 4180, but hold
+/// no line breaks.
 class CsvFile {
  public:
   /// Reads the file and its header. Throws DataError.

@@ -1,19 +1,17 @@
 #include "engine/analysis/curves_json.h"
 
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
 
 #include "engine/analysis/curves.h"
+#include "engine/core/text.h"
 
 namespace flsim {
 namespace {
 
 Json Rounded(double value) {
   if (!std::isfinite(value)) return nullptr;
-  char text[32];
-  std::snprintf(text, sizeof text, "%.7g", value);
-  return std::strtod(text, nullptr);
+  return std::strtod(Format("%.7g", value).c_str(), nullptr);
 }
 
 }  // namespace

@@ -164,12 +164,4 @@ std::string ToLatex(const Document& document) {
   return out;
 }
 
-std::string CsvLine(const std::vector<std::string>& cells) {
-  const auto quoted = [](const std::string& cell) {
-    if (cell.find_first_of(",\"\r\n") == std::string::npos) return cell;
-    return "\"" + Replaced(cell, {{"\"", "\"\""}}) + "\"";
-  };
-  return Joined(cells, ",", quoted) + "\n";
-}
-
 }  // namespace flsim

@@ -28,7 +28,4 @@ std::string ToMarkdown(const Document& document);
 /// Tables in the style of the package booktabs, notes and warnings as comments.
 std::string ToLatex(const Document& document);
 
-/// A line of CSV (RFC 4180) with its end: cells are quoted where they must be.
-std::string CsvLine(const std::vector<std::string>& cells);
-
 }  // namespace flsim

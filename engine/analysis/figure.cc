@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 #include "engine/analysis/curves.h"
 #include "engine/analysis/labels.h"
 #include "engine/analysis/page.h"
 #include "engine/core/error.h"
+#include "engine/core/text.h"
 
 namespace flsim {
 namespace {
@@ -31,19 +31,13 @@ const char* Dash(size_t series) {
 
 /// With two decimals at most, without the zeros behind them.
 std::string Coordinate(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.2f", value);
-  std::string shown = text;
+  std::string shown = Format("%.2f", value);
   shown.erase(shown.find_last_not_of('0') + 1);
   if (shown.back() == '.') shown.pop_back();
   return shown == "-0" ? "0" : shown;
 }
 
-std::string TickText(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.6g", value);
-  return text;
-}
+std::string TickText(double value) { return Format("%.6g", value); }
 
 /// About how wide a text is.
 double TextWidth(const std::string& text) {
@@ -91,7 +85,8 @@ Axis AxisOf(const std::vector<GroupCurve>& curves, const std::string& metric) {
   if (axis.low > 0 && axis.high > 50 * axis.low && !HigherIsBetter(metric))
     axis = {std::log10(axis.low), std::log10(axis.high), true};
   double margin = 0.05 * (axis.high - axis.low);
-  if (margin == 0) margin = std::max(std::abs(axis.low) * 0.05, 1e-12);
+  const double size = std::max(std::abs(axis.low), std::abs(axis.high));
+  if (margin <= 1e-9 * size) margin = std::max(0.05 * size, 1e-12);
   axis.low -= margin;
   axis.high += margin;
   return axis;

@@ -17,11 +17,6 @@ namespace flsim {
 namespace fs = std::filesystem;
 namespace {
 
-bool Exists(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
-
 bool IsRunFolder(const fs::path& folder) {
   return Exists(folder / "config.json") && Exists(folder / "rounds.jsonl");
 }
@@ -116,6 +111,7 @@ void AddSettings(const Json& value, const std::string& path,
 }
 
 std::string ShowValue(const Json& value) {
+  if (value.is_number_float()) return ShowNumber(value.get<double>());
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
@@ -139,12 +135,6 @@ std::string Label(const std::map<std::string, Json>& settings,
   return label;
 }
 
-/// The value of a setting; of a component ("strategy") its name.
-Json SettingAt(const RecordedRun& run, const std::string& key) {
-  const Json value = ValueAt(run.config, key);
-  return value.is_object() ? value.value("name", Json()) : value;
-}
-
 std::vector<RecordedRun> RunsWith(std::vector<RecordedRun> runs, const std::string& setting) {
   const size_t equals = setting.find('=');
   if (equals == 0 || equals == std::string::npos)
@@ -154,9 +144,14 @@ std::vector<RecordedRun> RunsWith(std::vector<RecordedRun> runs, const std::stri
   std::vector<RecordedRun> having;
   std::set<std::string> values;
   for (RecordedRun& run : runs) {
-    const Json value = SettingAt(run, key);
-    if (!value.is_null()) values.insert(ShowValue(value));
-    if (value == wanted || value == Json(text)) having.push_back(std::move(run));
+    std::vector<std::pair<std::string, Json>> all;
+    AddSettings(run.config, "", all);
+    const auto found = std::find_if(all.begin(), all.end(), [&](const auto& each) {
+      return each.first == key || each.first == key + ".name";
+    });
+    if (found == all.end()) continue;
+    values.insert(ShowValue(found->second));
+    if (found->second == wanted || found->second == Json(text)) having.push_back(std::move(run));
   }
   if (!having.empty()) return having;
   const std::vector<std::string> there(values.begin(), values.end());

@@ -63,7 +63,7 @@ struct CompareFlags {
 int RunCommand(const RunFlags& flags);
 
 /// Reports every problem of a config without reading data; prints what it would run, or with
-/// `resolved` the config with every default spelled out.
+/// `resolved` the config with every default spelled out; of a sweep, those of its trials.
 int ValidateCommand(const ConfigFlags& flags, bool resolved);
 
 /// Draws the partition, prints its statistics and writes it to `out` and as a page to `html`, where

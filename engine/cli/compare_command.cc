@@ -6,6 +6,7 @@
 
 #include "engine/analysis/comparison_document.h"
 #include "engine/cli/commands.h"
+#include "engine/cli/summary.h"
 #include "engine/core/error.h"
 #include "engine/core/files.h"
 
@@ -53,8 +54,7 @@ int CompareCommand(const CompareFlags& flags) {
                                                   : ToText(document);
   // Where the reader of standard output does not see them.
   if (format == "csv" || !flags.out.empty()) {
-    for (const std::string& warning : document.warnings)
-      std::fprintf(stderr, "warning: %s\n", warning.c_str());
+    std::fprintf(stderr, "%s", WarningLines(document.warnings).c_str());
   }
   if (flags.out.empty()) {
     std::cout << text;

@@ -108,10 +108,11 @@ CLI::App* AddCompare(CLI::App& app, CompareFlags& flags) {
                       "test_loss, else train_loss");
   compare->add_option("--of", flags.of, "What differences are taken of: final (default), best, auc")
       ->check(CLI::IsMember({"final", "best", "auc"}));
-  compare->add_option("--baseline", flags.baseline,
-                      "A group's label, a part that only one label has, or a run's folder; or "
-                      "settings of several groups (strategy=fedavg), of which each other group is "
-                      "compared with the one most like it; by default the first group");
+  compare->add_option(
+      "--baseline", flags.baseline,
+      "A group's label, a part that only one label has, or a run's folder; or "
+      "settings of several groups (strategy=fedavg), of which each other group is "
+      "compared with the one most like it; by default the first group of which runs count");
   compare->add_option("--target", flags.target,
                       "Value whose rounds, bytes and seconds are told; by default the best that "
                       "every completed run reaches");
@@ -172,7 +173,8 @@ int Main(int argc, char** argv) {
   auto* validate =
       app.add_subcommand("validate", "Reports every problem of a config; reads no data");
   AddConfigFlags(validate, config, /*required=*/true);
-  validate->add_flag("--resolved", resolved, "Prints the config with every default spelled out");
+  validate->add_flag("--resolved", resolved,
+                     "Prints the config with every default spelled out; of a sweep, each trial's");
   auto* partition =
       app.add_subcommand("partition", "Draws the partition, prints its statistics, writes it");
   AddConfigFlags(partition, config, /*required=*/true);

@@ -14,7 +14,7 @@
 #include "engine/cli/summary.h"
 #include "engine/core/files.h"
 #include "engine/experiment/experiment.h"
-#include "engine/sweep/sweep.h"
+#include "engine/sweep/trial_runner.h"
 #include "models/model.h"
 
 namespace flsim {
@@ -50,8 +50,17 @@ std::string ShowModel(const std::string& name) {
 int ValidateCommand(const ConfigFlags& flags, bool resolved) {
   if (IsSweep(flags.config)) {
     const Sweep sweep = ReadSweep(flags.config, flags.set);
-    CheckTrials(sweep);
-    std::cout << flags.config << " is valid\n" << CountText(sweep) << "\n";
+    const std::vector<std::string> warnings = CheckTrials(sweep);
+    if (resolved) {
+      Json configs = Json::object();
+      for (const Trial& trial : sweep.trials)
+        configs[trial.Folder()] = BuildTrial(trial).resolved();
+      std::cout << configs.dump(2) << "\n";
+    } else {
+      std::cout << flags.config << " is valid\n"
+                << CountText(sweep) << "\n"
+                << WarningLines(warnings);
+    }
     return 0;
   }
   const Experiment experiment = Experiment::Read(flags.config, flags.set);
@@ -62,7 +71,7 @@ int ValidateCommand(const ConfigFlags& flags, bool resolved) {
               << Headline(experiment) << "\n"
               << DescribeNetwork(experiment.network())
               << DescribeBackend(experiment.backend(), experiment.network())
-              << WarningLines(experiment);
+              << WarningLines(experiment.Warnings());
   }
   return 0;
 }

@@ -9,16 +9,12 @@
 #include <cstdio>
 #include <mutex>
 
+#include "engine/core/text.h"
+
 namespace flsim {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-std::string Format(const char* format, double value) {
-  char text[64];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
-}
 
 /// What is known of a run between two records.
 class State {
@@ -174,14 +170,8 @@ std::unique_ptr<RecordSink> MakeProgress(const std::string& kind, int64_t rounds
 
 std::string ShowDuration(double seconds) {
   const auto whole = static_cast<long long>(std::llround(std::max(0.0, seconds)));
-  char text[64];
-  if (whole >= 3600) {
-    std::snprintf(text, sizeof text, "%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60,
-                  whole % 60);
-  } else {
-    std::snprintf(text, sizeof text, "%lld:%02lld", whole / 60, whole % 60);
-  }
-  return text;
+  if (whole < 3600) return Format("%lld:%02lld", whole / 60, whole % 60);
+  return Format("%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
 std::string ShowCount(double value) {

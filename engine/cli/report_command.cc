@@ -77,10 +77,7 @@ bool HasEnded(const std::string& folder) {
 
 /// Whether nothing more is to come. A sweep's next trial may begin at any time.
 bool AllEnded(const ReportFlags& flags, const std::vector<std::string>& folders) {
-  const auto is_sweep = [](const std::string& path) {
-    std::error_code ignored;
-    return fs::exists(fs::path(path) / "sweep.json", ignored);
-  };
+  const auto is_sweep = [](const std::string& path) { return Exists(path + "/sweep.json"); };
   return std::none_of(flags.runs.begin(), flags.runs.end(), is_sweep) &&
          std::all_of(folders.begin(), folders.end(), HasEnded);
 }

@@ -34,7 +34,8 @@ int RunCommand(const RunFlags& flags) {
   const bool quiet = progress == "none";
 
   if (!quiet) {
-    std::fprintf(stderr, "%s\n%s", Headline(experiment).c_str(), WarningLines(experiment).c_str());
+    std::fprintf(stderr, "%s\n%s", Headline(experiment).c_str(),
+                 WarningLines(experiment.Warnings()).c_str());
     if (flags.resume && !folder.has_checkpoint()) {
       std::fprintf(stderr,
                    "%s holds no checkpoint to resume from: the run starts from the beginning\n",

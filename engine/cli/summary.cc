@@ -2,19 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <sstream>
 
 #include "engine/cli/progress.h"
+#include "engine/core/text.h"
 
 namespace flsim {
 namespace {
-
-std::string Format(const char* format, double value) {
-  char text[64];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
-}
 
 /// "test accuracy 0.4321, test loss 1.59 (round 20)"
 std::string ShowMetrics(const Json& metrics) {
@@ -41,18 +35,15 @@ std::string ShowCoefficients(const Experiment& experiment, const ServerState& st
     return "";
   const float* learned = state.parameters.const_data_ptr<float>();
   std::string text = "\n  what was learned     true   learned\n";
-  char line[96];
   constexpr size_t kShown = 12;
   const size_t n = truth->coefficients.size();
   for (size_t i = 0; i < std::min(n, kShown); ++i) {
-    std::snprintf(line, sizeof line, "  coefficient %-5zu %8.3f  %8.3f\n", i,
-                  truth->coefficients[i], static_cast<double>(learned[i]));
-    text += line;
+    text += Format("  coefficient %-5zu %8.3f  %8.3f\n", i, truth->coefficients[i],
+                   static_cast<double>(learned[i]));
   }
   if (n > kShown) text += "  ... " + std::to_string(n - kShown) + " more in model.safetensors\n";
-  std::snprintf(line, sizeof line, "  bias              %8.3f  %8.3f\n", truth->bias,
-                static_cast<double>(learned[n]));
-  return text + line;
+  return text +
+         Format("  bias              %8.3f  %8.3f\n", truth->bias, static_cast<double>(learned[n]));
 }
 
 /// "fedavg + krum + adam": the strategy and the axes that are not what FedAvg has.
@@ -127,9 +118,9 @@ std::string DataLine(const Experiment& experiment) {
          " each (" + experiment.config().partition.name + ")";
 }
 
-std::string WarningLines(const Experiment& experiment) {
+std::string WarningLines(const std::vector<std::string>& warnings) {
   std::string text;
-  for (const std::string& warning : experiment.Warnings()) text += "warning: " + warning + "\n";
+  for (const std::string& warning : warnings) text += "warning: " + warning + "\n";
   return text;
 }
 

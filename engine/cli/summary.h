@@ -32,8 +32,8 @@ std::string Headline(const Experiment& experiment);
 /// loaded.
 std::string DataLine(const Experiment& experiment);
 
-/// What else should be known before a run: "warning: ..." a line.
-std::string WarningLines(const Experiment& experiment);
+/// "warning: ..." a line.
+std::string WarningLines(const std::vector<std::string>& warnings);
 
 /// The closing table, the chart of the loss and, for synthetic data, the true coefficients beside
 /// the learned ones.

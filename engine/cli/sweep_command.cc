@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
-#include <limits>
 #include <map>
 
 #include "engine/cli/commands.h"
@@ -13,13 +12,12 @@
 #include "engine/core/device.h"
 #include "engine/core/error.h"
 #include "engine/core/files.h"
+#include "engine/core/text.h"
 #include "engine/sweep/leaderboard.h"
 #include "engine/sweep/sweep.h"
 
 namespace flsim {
 namespace {
-
-constexpr int64_t kAllRounds = std::numeric_limits<int64_t>::max();
 
 /// The workers of a trial that the base asks for; 0: as many as suit.
 int WantedWorkers(const Sweep& sweep) {
@@ -33,9 +31,8 @@ std::string PlanText(const SweepPlan& plan, size_t remaining, bool halving) {
                      (plan.parallel == 1 ? " at a time" : " side by side") + " with " +
                      std::to_string(plan.workers) + (plan.workers == 1 ? " worker" : " workers") +
                      (plan.parallel == 1 ? "" : " each");
-  char seconds[32];
-  std::snprintf(seconds, sizeof seconds, "%.1g s", plan.seconds);
-  text += ", about " + (plan.seconds < 10 ? seconds : ShowDuration(plan.seconds)) +
+  text += ", about " +
+          (plan.seconds < 10 ? Format("%.1g s", plan.seconds) : ShowDuration(plan.seconds)) +
           (halving ? " if none were dropped" : "");
   return text + " and " + ShowInteger((PeakMemory() + plan.bytes) / 1000000) + " MB of memory";
 }
@@ -45,7 +42,7 @@ void Collect(const Sweep& sweep, const SweepFolder& folder, bool quiet) {
   constexpr size_t kRows = 10;
   folder.WriteTrials();
   const std::string metric = RankingMetric(sweep, folder);
-  const std::vector<Rank> ranks = Rankings(sweep, folder, kAllRounds);
+  const std::vector<Rank> ranks = Rankings(sweep, folder, kToTheEnd);
   WriteFileAtomically(folder.path() + "/leaderboard.csv", LeaderboardCsv(ranks, metric));
   if (quiet) return;
   std::map<std::string, int64_t> counts;
@@ -67,12 +64,16 @@ int SweepCommand(const SweepFlags& flags) {
     throw ConfigError("--shard: halving compares all trials, so it can't be run in parts");
   if (flags.output.force && !shard.is_whole())
     throw ConfigError("--force would clear the other shards, too; remove the folder before them");
+  if (flags.output.force && flags.collect)
+    throw ConfigError("--force would clear what --collect reads; leave one of them out");
   const std::string progress = ProgressKind(flags.output.progress);
   const bool quiet = progress == "none";
   const std::vector<std::string> warnings = CheckTrials(sweep);
   const std::string& out = flags.output.out;
   SweepFolder folder(out.empty() ? SweepDir(sweep) : out, sweep, flags.output.force);
   if (flags.collect) {
+    if (!Exists(folder.path() + "/sweep.json"))
+      throw DataError(folder.path() + " holds no sweep (it has no sweep.json); nothing to collect");
     Collect(sweep, folder, quiet);
     return 0;
   }
@@ -80,9 +81,8 @@ int SweepCommand(const SweepFlags& flags) {
   const auto total = std::count_if(sweep.trials.begin(), sweep.trials.end(),
                                    [&](const Trial& trial) { return shard.Has(trial); });
   if (!quiet) {
-    std::fprintf(stderr, "%s: %s\n", sweep.name.c_str(), CountText(sweep).c_str());
-    for (const std::string& warning : warnings)
-      std::fprintf(stderr, "warning: %s\n", warning.c_str());
+    std::fprintf(stderr, "%s: %s\n%s", sweep.name.c_str(), CountText(sweep).c_str(),
+                 WarningLines(warnings).c_str());
   }
   LoadedData data;
   const std::vector<TrialCost> costs = MeasureTrials(remaining, data, StopRequested());

@@ -8,28 +8,20 @@
 #include <map>
 
 #include "engine/cli/progress.h"
+#include "engine/core/text.h"
 #include "engine/experiment/run_progress.h"
 
 namespace flsim {
 namespace {
 
-std::string Percent(double part) {
-  char text[16];
-  std::snprintf(text, sizeof text, "%3.0f%%", 100 * part);
-  return text;
-}
+std::string Percent(double part) { return Format("%3.0f%%", 100 * part); }
 
 /// "test accuracy 45.67%", or a loss.
 std::string Metric(const RoundRecord& record) {
-  char text[64] = "";
-  if (record.test && record.test->accuracy) {
-    std::snprintf(text, sizeof text, "test accuracy %.2f%%", 100 * *record.test->accuracy);
-  } else if (record.test) {
-    std::snprintf(text, sizeof text, "test loss %.4g", record.test->loss);
-  } else if (record.train_loss) {
-    std::snprintf(text, sizeof text, "train loss %.4g", *record.train_loss);
-  }
-  return text;
+  if (record.test && record.test->accuracy)
+    return Format("test accuracy %.2f%%", 100 * *record.test->accuracy);
+  if (record.test) return Format("test loss %.4g", record.test->loss);
+  return record.train_loss ? Format("train loss %.4g", *record.train_loss) : "";
 }
 
 /// What is known of all trials.

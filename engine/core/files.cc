@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -165,6 +166,11 @@ void InputFile::Read(uint64_t offset, void* to, size_t n) const {
     offset += static_cast<uint64_t>(got);
     n -= static_cast<size_t>(got);
   }
+}
+
+bool Exists(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path, ignored);
 }
 
 std::string ReadFile(const std::string& path) {

@@ -34,6 +34,9 @@ class InputFile {
   uint64_t size_ = 0;
 };
 
+/// Whether there is a file or folder; false, too, where one may not look.
+bool Exists(const std::string& path);
+
 /// The whole file. Throws DataError.
 std::string ReadFile(const std::string& path);
 

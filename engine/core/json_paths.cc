@@ -17,6 +17,18 @@ const Json* FindAtPath(const Json& root, const std::string& path) {
   return at;
 }
 
+Json SettingAt(const Json& config, const std::string& path) {
+  const std::string name = ".name";
+  const bool of_component =
+      path.size() > name.size() && path.compare(path.size() - name.size(), name.size(), name) == 0;
+  const Json* component =
+      of_component ? FindAtPath(config, path.substr(0, path.size() - name.size())) : nullptr;
+  if (component != nullptr && component->is_string()) return *component;
+  const Json* value = FindAtPath(config, path);
+  if (value == nullptr) return {};
+  return value->is_object() && value->contains("name") ? value->at("name") : *value;
+}
+
 std::vector<std::string> LeafPaths(const Json& root) {
   std::vector<std::string> paths;
   for (const auto& item : root.items()) {

@@ -68,7 +68,6 @@ bool RecordsClients(const Experiment& experiment) {
 }
 
 bool RecordsCosines(const Experiment& experiment) {
-  if (!RecordsClients(experiment)) return false;
   return experiment.config().output.clients == "all" ||
          LargestCohort(experiment) * experiment.network().parameters.size() <= kMostNumbers;
 }

@@ -10,7 +10,7 @@ namespace flsim {
 
 /// Whether a run of this loaded experiment writes clients.csv: see output.clients.
 bool RecordsClients(const Experiment& experiment);
-/// Whether it has the cosine to the aggregate, too.
+/// Whether a clients.csv of it has the cosine to the aggregate.
 bool RecordsCosines(const Experiment& experiment);
 
 /// The first line of clients.csv. `examples`: the client's training examples; `train_loss`: mean

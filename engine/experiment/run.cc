@@ -40,7 +40,7 @@ class Running {
             [&sampler = experiment.sampler()](int64_t rounds) { return sampler.FileHash(rounds); }},
         recorder_(folder.path(), experiment.network()),
         records_clients_(RecordsClients(experiment) || folder.goes_on_with_clients()),
-        records_cosines_(RecordsCosines(experiment)) {}
+        records_cosines_(records_clients_ && RecordsCosines(experiment)) {}
 
   RunResult Finish() {
     Restore();

@@ -49,11 +49,6 @@ int64_t IntegerAt(const Json& json, const char* key) {
   return json.at(key).get<int64_t>();
 }
 
-bool Exists(const std::string& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
-
 }  // namespace
 
 AppendedFile::~AppendedFile() {

@@ -1,4 +1,4 @@
-// The folder a run writes to. See README.md for its files.
+// The folder a run writes to. See docs/run_folder.md for its files.
 #pragma once
 
 #include <cstdint>

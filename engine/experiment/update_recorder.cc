@@ -1,17 +1,15 @@
 #include "engine/experiment/update_recorder.h"
 
-#include <cstdio>
 #include <filesystem>
 
 #include "engine/core/files.h"
+#include "engine/core/text.h"
 
 namespace flsim {
 namespace {
 
 std::string Numbered(const char* name, int64_t number) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%s-%04lld", name, static_cast<long long>(number));
-  return text;
+  return Format("%s-%04lld", name, static_cast<long long>(number));
 }
 
 }  // namespace

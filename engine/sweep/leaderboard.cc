@@ -2,20 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <map>
 #include <optional>
 
-#include "engine/core/error.h"
+#include "engine/analysis/csv.h"
+#include "engine/core/text.h"
 
 namespace flsim {
 namespace {
-
-std::string Format(const char* format, double value) {
-  char text[64];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
-}
 
 /// A label without the seed.
 std::string PointLabel(const Trial& trial) {
@@ -66,8 +60,13 @@ std::vector<Rank> Rankings(const Sweep& sweep, const SweepFolder& folder, int64_
       while (!series.empty() && series.back().first > last) series.pop_back();
       rounds = std::max<int64_t>(0, std::min(last, run->last_round()));
     }
-    rank.rounds = fresh ? rounds : std::min(rank.rounds, rounds);
-    rank.complete = (fresh || rank.complete) && status == "completed";
+    // A trial that has ended early does not hold back a point that goes on.
+    const bool completed = status == "completed";
+    if (fresh || (rank.complete && !completed))
+      rank.rounds = rounds;
+    else if (rank.complete == completed)
+      rank.rounds = std::min(rank.rounds, rounds);
+    rank.complete = (fresh || rank.complete) && completed;
     if (series.empty()) {
       ++rank.without;
       continue;
@@ -82,7 +81,6 @@ std::vector<Rank> Rankings(const Sweep& sweep, const SweepFolder& folder, int64_
   std::vector<Rank> ranks;
   for (auto& [point, rank] : points) {
     const std::vector<double>& of = values[point];
-    if (of.empty()) continue;
     rank.seeds = static_cast<int64_t>(of.size());
     const auto n = static_cast<double>(of.size());
     for (const double value : of) rank.mean += value / n;
@@ -92,6 +90,7 @@ std::vector<Rank> Rankings(const Sweep& sweep, const SweepFolder& folder, int64_
   }
   std::stable_sort(ranks.begin(), ranks.end(), [&](const Rank& a, const Rank& b) {
     if ((a.without == 0) != (b.without == 0)) return a.without == 0;
+    if ((a.seeds == 0) != (b.seeds == 0)) return b.seeds == 0;
     if (a.complete != b.complete) return a.complete;
     if (!a.complete && a.rounds != b.rounds) return a.rounds > b.rounds;
     return higher ? a.mean > b.mean : a.mean < b.mean;
@@ -112,10 +111,11 @@ std::string ShowLeaderboard(const std::vector<Rank>& ranks, const std::string& m
                      ", last round: mean +- std   best     seeds\n";
   for (size_t i = 0; i < shown; ++i) {
     const Rank& rank = ranks[i];
-    std::string mean = Format("%.4g", rank.mean);
+    std::string mean = rank.seeds == 0 ? "-" : Format("%.4g", rank.mean);
     if (rank.seeds > 1) mean += " +- " + Format("%.2g", rank.std);
     text += "  " + padded(rank.label, width) + "  " + padded(mean, metric.size() + 24) + "  " +
-            padded(Format("%.4g", rank.best), 8) + " " + std::to_string(rank.seeds);
+            padded(rank.seeds == 0 ? "-" : Format("%.4g", rank.best), 8) + " " +
+            std::to_string(rank.seeds);
     if (rank.without > 0) text += " (" + std::to_string(rank.without) + " more without a value)";
     text += "\n";
   }
@@ -125,17 +125,18 @@ std::string ShowLeaderboard(const std::vector<Rank>& ranks, const std::string& m
 }
 
 std::string LeaderboardCsv(const std::vector<Rank>& ranks, const std::string& metric) {
-  std::string csv = "rank,point,settings,seeds,without_value,rounds," + metric + "_mean," + metric +
-                    "_std," + metric + "_best,trials\n";
+  std::string csv = CsvLine({"rank", "point", "settings", "seeds", "without_value", "rounds",
+                             metric + "_mean", metric + "_std", metric + "_best", "trials"});
   for (size_t i = 0; i < ranks.size(); ++i) {
     const Rank& rank = ranks[i];
+    const auto number = [&](double value) { return rank.seeds == 0 ? "" : Json(value).dump(); };
     std::string trials;
     for (const int64_t trial : rank.trials)
       trials += (trials.empty() ? "" : " ") + std::to_string(trial);
-    csv += std::to_string(i + 1) + "," + std::to_string(rank.point) + "," + CsvField(rank.label) +
-           "," + std::to_string(rank.seeds) + "," + std::to_string(rank.without) + "," +
-           std::to_string(rank.rounds) + "," + Json(rank.mean).dump() + "," +
-           Json(rank.std).dump() + "," + Json(rank.best).dump() + "," + trials + "\n";
+    csv += CsvLine({std::to_string(i + 1), std::to_string(rank.point), rank.label,
+                    std::to_string(rank.seeds), std::to_string(rank.without),
+                    std::to_string(rank.rounds), number(rank.mean), number(rank.std),
+                    number(rank.best), trials});
   }
   return csv;
 }

@@ -129,7 +129,8 @@ SweepPlan PlanSweep(const std::vector<TrialCost>& costs, int cores, int64_t memo
     const double crowded = std::max(1.0, static_cast<double>(p) * workers / cores);
     const double seconds = Makespan(costs, p, workers) * crowded;
     constexpr double kWorthMore = 0.99;  // more memory is to be worth it
-    if (seconds < kWorthMore * best.seconds) best = {p, workers, seconds, bytes};
+    if (seconds < kWorthMore * best.seconds)
+      best = {p, workers, seconds, bytes, wanted_workers > 0 ? 1 : cores};
   }
   return best;
 }

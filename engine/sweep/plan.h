@@ -26,12 +26,13 @@ struct SweepPlan {
   int workers = 1;   ///< of each
   double seconds = 0;
   int64_t bytes = 0;
+  int cores = 1;  ///< that the last trials to begin share, when there are fewer than `parallel`
 };
 
 /// The number of trials side by side that ends the sweep soonest among those that fit into
 /// `memory` bytes beside the first; where `parallel` is not 0, that number, and where
-/// `wanted_workers` is not 0, so many workers each. Trials of costs[i], in
-/// this order, on `cores`.
+/// `wanted_workers` is not 0, so many workers each, the last ones, too. Trials of costs[i], in this
+/// order, on `cores`.
 SweepPlan PlanSweep(const std::vector<TrialCost>& costs, int cores, int64_t memory,
                     int parallel = 0, int wanted_workers = 0);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,9 @@
 #include "engine/sweep/sweep_folder.h"
 
 namespace flsim {
+
+/// A round that no trial goes beyond.
+constexpr int64_t kToTheEnd = std::numeric_limits<int64_t>::max();
 
 /// Hears how a sweep goes on; one call at a time.
 class SweepObserver {

@@ -31,7 +31,8 @@ struct Trial {
 /// Successive halving (Jamieson and Talwalkar, 2016): all points run for `min_rounds`, the best of
 /// them, 1 in `eta`, for eta times as many, and so on.
 struct Halving {
-  std::optional<std::string> metric;  ///< one of kWatchedMetrics; absent: stop.metric
+  std::optional<std::string>
+      metric;  ///< as rounds.jsonl or stop.metric names it; absent: stop.metric
   int64_t eta = 3, min_rounds = 1;
 };
 
@@ -57,8 +58,8 @@ bool IsSweep(const std::string& file);
 ///
 ///   {"base": {an experiment} or its path, from the sweep file's folder,
 ///    "grid": {"strategy": ["fedavg", "fedprox"], "training.lr": [0.1, 0.01]},  all combinations
-///    "zip": {"training.lr": [0.1, 0.01], "rounds": [100, 300]},    vary together; or a list of
-///    such "random": {"samples": 20, "seed": 1, "training.lr": {"log_uniform": [1e-4, 1]}},
+///    "zip": {"training.lr": [0.1, 0.01], "rounds": [100, 300]},   together; or a list of such
+///    "random": {"samples": 20, "seed": 1, "training.lr": {"log_uniform": [1e-4, 1]}},
 ///              also "uniform": [a, b], "integer": [a, b], "choice": [...]
 ///    "conditions": [{"when": {"strategy": "fedprox"}, "grid": {"strategy.mu": [0.01, 0.1]}},
 ///                   {"when": {"strategy": "fedavg", "training.lr": 0.1}, "skip": true}],

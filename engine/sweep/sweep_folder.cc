@@ -9,18 +9,15 @@
 #include <filesystem>
 #include <regex>
 
+#include "engine/analysis/csv.h"
 #include "engine/core/error.h"
 #include "engine/core/files.h"
+#include "engine/core/json_paths.h"
 #include "engine/experiment/config.h"
 
 namespace flsim {
 namespace fs = std::filesystem;
 namespace {
-
-bool Exists(const std::string& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
 
 /// A JSON object in a file; null where there is none, or only a part of one.
 Json ObjectIn(const std::string& file) {
@@ -60,13 +57,6 @@ Shard ParseShard(const std::string& text) {
   if (std::sscanf(text.c_str(), "%lld/%lld%c", &index, &of, &rest) != 2 || index < 1 || index > of)
     throw ConfigError("--shard: expected I/N with 1 <= I <= N, such as 3/16, got " + text);
   return {index, of};
-}
-
-std::string CsvField(const std::string& text) {
-  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
 }
 
 SweepFolder::SweepFolder(std::string path, const Sweep& sweep, bool replace)
@@ -124,7 +114,7 @@ void SweepFolder::ClearOldSweep() const {
   for (const auto& entry : fs::directory_iterator(path_)) {
     if (std::regex_match(entry.path().filename().string(), trial)) fs::remove_all(entry.path());
   }
-  for (const char* name : {"sweep.json", "trials.csv", "leaderboard.csv"})
+  for (const char* name : {"sweep.json", "halving.json", "trials.csv", "leaderboard.csv"})
     fs::remove(path_ + "/" + name);
 }
 
@@ -169,38 +159,61 @@ void SweepFolder::ClearNote(const Trial& trial) const {
   fs::remove(TrialFolder(trial) + "/trial.json", ignored);
 }
 
+std::vector<Rung> SweepFolder::Rungs() const {
+  const std::string file = path_ + "/halving.json";
+  std::vector<Rung> rungs;
+  if (replace_ || !Exists(file)) return rungs;
+  try {
+    for (const Json& rung : Json::parse(ReadFile(file)))
+      rungs.push_back({rung.at("round"), rung.at("compared"), rung.at("kept")});
+  } catch (const Json::exception&) {
+    throw DataError(file + " is damaged; remove it, and points are compared again");
+  }
+  return rungs;
+}
+
+void SweepFolder::WriteRungs(const std::vector<Rung>& rungs) const {
+  Json json = Json::array();
+  for (const Rung& rung : rungs)
+    json.push_back({{"round", rung.round}, {"compared", rung.compared}, {"kept", rung.kept}});
+  WriteFileAtomically(path_ + "/halving.json", json.dump(2) + "\n");
+}
+
 void SweepFolder::WriteTrials() const {
   std::vector<TrialState> states;
   for (const Trial& trial : sweep_.trials) states.push_back(State(trial));
   const std::vector<std::string> metrics = MetricsOf(states);
-  std::string csv = "trial,point";
-  for (const std::string& axis : sweep_.axes) csv += "," + CsvField(axis);
-  csv += ",seed,status,reason,rounds_done";
-  for (const std::string& metric : metrics) csv += "," + metric;
-  csv += ",best_round";
-  for (const std::string& metric : metrics) csv += ",best_" + metric;
-  csv += ",wall_s,model_sha256,folder\n";
+  std::vector<std::string> header = {"trial", "point"};
+  header.insert(header.end(), sweep_.axes.begin(), sweep_.axes.end());
+  for (const char* name : {"seed", "status", "reason", "rounds_done"}) header.push_back(name);
+  header.insert(header.end(), metrics.begin(), metrics.end());
+  header.push_back("best_round");
+  for (const std::string& metric : metrics) header.push_back("best_" + metric);
+  for (const char* name : {"wall_s", "model_sha256", "folder"}) header.push_back(name);
+  std::string csv = CsvLine(header);
   for (size_t i = 0; i < states.size(); ++i) {
     const Trial& trial = sweep_.trials[i];
     const TrialState& state = states[i];
-    const Json summary = state.summary.is_object() ? state.summary : Json::object();
-    const auto field = [&](const char* part, const std::string& key) {
-      const Json object = summary.value(part, Json());
-      return "," + CsvField(object.is_object() ? Text(object.value(key, Json())) : "");
-    };
-    csv += std::to_string(trial.number) + "," + std::to_string(trial.point);
+    std::vector<std::string> fields = {std::to_string(trial.number), std::to_string(trial.point)};
     for (const std::string& axis : sweep_.axes) {
       const auto found = std::find_if(trial.settings.rbegin(), trial.settings.rend(),
                                       [&](const auto& setting) { return setting.first == axis; });
-      csv += "," + (found == trial.settings.rend() ? "" : CsvField(Text(found->second)));
+      fields.push_back(found == trial.settings.rend() ? "" : Text(found->second));
     }
-    csv += "," + std::to_string(trial.seed) + "," + state.status + "," + CsvField(state.reason) +
-           "," + Text(summary.value("rounds", Json()));
-    for (const std::string& metric : metrics) csv += field("final", metric);
-    csv += field("best", "round");
-    for (const std::string& metric : metrics) csv += field("best", metric);
-    csv += "," + Text(summary.value("wall_s", Json())) + "," +
-           Text(summary.value("model_sha256", Json())) + "," + trial.Folder() + "\n";
+    const auto add = [&](const std::string& path) {
+      const Json* value = FindAtPath(state.summary, path);
+      fields.push_back(value == nullptr ? "" : Text(*value));
+    };
+    for (const std::string& known : {std::to_string(trial.seed), state.status, state.reason})
+      fields.push_back(known);
+    add("rounds");
+    for (const std::string& metric : metrics) add("final." + metric);
+    add("best.round");
+    for (const std::string& metric : metrics) add("best." + metric);
+    add("wall_s");
+    add("model_sha256");
+    fields.push_back(trial.Folder());
+    csv += CsvLine(fields);
   }
   WriteFileAtomically(path_ + "/trials.csv", csv);
 }

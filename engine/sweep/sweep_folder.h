@@ -32,6 +32,13 @@ struct Shard {
 /// Reads "3/16". Throws ConfigError.
 Shard ParseShard(const std::string& text);
 
+/// What halving has decided at a round.
+struct Rung {
+  int64_t round = 0;
+  int64_t compared = 0;       ///< points
+  std::vector<int64_t> kept;  ///< those that go on
+};
+
 class SweepFolder {
  public:
   /// Touches nothing. Throws ConfigError where the folder holds something else than this sweep, and
@@ -56,6 +63,10 @@ class SweepFolder {
   void Note(const Trial& trial, const std::string& status, const std::string& reason) const;
   void ClearNote(const Trial& trial) const;
 
+  /// What halving has decided so far; throws DataError where halving.json is damaged.
+  std::vector<Rung> Rungs() const;
+  void WriteRungs(const std::vector<Rung>& rungs) const;
+
   /// Writes trials.csv: a line for each trial.
   void WriteTrials() const;
 
@@ -68,8 +79,5 @@ class SweepFolder {
   bool replace_;
   std::vector<int> locks_;
 };
-
-/// A field of CSV, in quotes where it needs them.
-std::string CsvField(const std::string& text);
 
 }  // namespace flsim

@@ -133,7 +133,7 @@ TEST_CASE("without common seeds, or with another partition, the test is Welch's"
             "seeds in common)"));
   CHECK(Has(warnings,
             "not paired with the baseline, as clients hold other examples: "
-            "partition.alpha=1.0, strategy=fedavg has other partition.alpha (0.3, 1.0)"));
+            "partition.alpha=1, strategy=fedavg has other partition.alpha (0.3, 1.0)"));
 }
 
 TEST_CASE("the hash that checkpoints note of their data decides over the configs") {
@@ -310,6 +310,24 @@ TEST_CASE(
         "--baseline names 2 groups, and more than one of them is as much like "
         "strategy=fedprox, training.lr=0.3 as strategy=fedavg, training.lr=0.1 is; add settings "
         "that tell them apart");
+}
+
+TEST_CASE("a group of which no run counts is no baseline unless it is asked for") {
+  const TempFolder folder;
+  Made(folder, "a", {{0.1, 0.2}, 1, {}, "interrupted", 9});
+  Made(folder, "b", {{0.1, 0.6}, 1, {kProx, {"rounds", 1}}});
+  Made(folder, "c", {{0.1, 0.7}, 1, {{"strategy.name", "scaffold"}, {"rounds", 1}}});
+  const auto runs = RunsIn(folder);
+  const Comparison comparison = Compare(runs, {});
+  CHECK(comparison.groups[0].outcomes.empty());
+  CHECK(comparison.groups[1].baseline == 1);
+  REQUIRE(comparison.differences.size() == 1);
+  CHECK(*comparison.differences[0].mean == Approx(0.1));
+  CompareOptions options;
+  options.baseline = folder / "a";
+  const Comparison with_none = Compare(runs, options);
+  CHECK(Has(WarningsOf(with_none),
+            "no run of the baseline " + with_none.groups[0].label + " counts"));
 }
 
 TEST_CASE("differences may be of the best value or of the area") {

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "engine/analysis/comparison_document.h"
+#include "engine/analysis/csv.h"
 #include "tests/analysis/made_runs.h"
 
 namespace flsim {
@@ -62,6 +63,7 @@ TEST_CASE("LaTeX escapes what it would read as commands") {
 
 TEST_CASE("CSV quotes cells with commas, quotes and line ends") {
   CHECK(CsvLine({"a", "b,c", "d\"e", "f\ng", ""}) == "a,\"b,c\",\"d\"\"e\",\"f\ng\",\n");
+  CHECK(CsvLine({"", "", "a"}) == ",,a\n");
 }
 
 /// Two strategies over three seeds, and one run of a third that diverged.

@@ -1,6 +1,7 @@
 #include "engine/analysis/figure.h"
 
 #include <catch2/catch.hpp>
+#include <cmath>
 
 #include "engine/analysis/page.h"
 #include "tests/analysis/run_folders.h"
@@ -55,6 +56,15 @@ TEST_CASE("a figure's points lie where its axes put them") {
         std::string::npos);
   CHECK(svg.find(">0.6</text>") != std::string::npos);
   CHECK(svg.find("<desc>One run each.</desc>") != std::string::npos);
+}
+
+TEST_CASE("values as close as numbers can be have a figure like equal ones") {
+  const TempFolder folder;
+  const double value = 19909.123;
+  WriteRun(folder, "a", {"fedavg", 1, {value, std::nextafter(value, 2e4), value}});
+  const std::string svg = SvgFigure(ReadRuns({folder / "a"}), "test_accuracy");
+  CHECK(IsWellFormed(svg));
+  CHECK(Count(svg, "#dddddd") < 20);
 }
 
 TEST_CASE("a loss that spans decades has a logarithmic axis, an accuracy never") {

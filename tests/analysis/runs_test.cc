@@ -65,6 +65,8 @@ TEST_CASE("runs are chosen by their settings, spelled as labels spell them") {
   };
   CHECK(refusal("strategy=fedavgm") ==
         "--where strategy=fedavgm: runs have strategy fedavg, fedprox");
+  CHECK(refusal("training.typo=null") ==
+        "--where training.typo=null: no run has a setting training.typo");
   CHECK(refusal("traning.lr=1") == "--where traning.lr=1: no run has a setting traning.lr");
   CHECK(refusal("strategy") == "--where strategy: expected KEY=VALUE, such as strategy=fedavg");
 }

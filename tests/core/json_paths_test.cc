@@ -17,5 +17,15 @@ TEST_CASE("values are found by their dotted path, and the paths of all are liste
   CHECK(LeafPaths(json) == std::vector<std::string>{"a.b.c", "a.d", "f"});
 }
 
+TEST_CASE("a component's setting is its name, however it is written") {
+  const Json config = {{"model", "lenet"}, {"strategy", {{"name", "fedprox"}, {"mu", 0.1}}}};
+  for (const char* path : {"strategy", "strategy.name"})
+    CHECK(SettingAt(config, path) == "fedprox");
+  for (const char* path : {"model", "model.name"}) CHECK(SettingAt(config, path) == "lenet");
+  CHECK(SettingAt(config, "strategy.mu") == 0.1);
+  for (const char* path : {"model.width", "sampler", "strategy.mu.name"})
+    CHECK(SettingAt(config, path).is_null());
+}
+
 }  // namespace
 }  // namespace flsim

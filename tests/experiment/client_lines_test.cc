@@ -156,11 +156,36 @@ TEST_CASE("an interrupted run's clients.csv goes on with the same lines") {
   CHECK(whole == parts);
 }
 
+TEST_CASE("clients.csv goes on when rounds grow, also beyond where it would be begun") {
+  const auto upto = [](const std::string& folder, const Json& json, int64_t until) {
+    Experiment experiment(json, "test.json");
+    RunFolder run_folder(folder, ExistingRun::kResume, experiment.resolved());
+    experiment.Load();
+    const std::atomic<bool> stop{false};
+    Run(experiment, run_folder, {}, stop, until);
+    auto lines = ClientsCsv(folder);
+    for (Line& line : lines) line.erase("seconds");
+    return lines;
+  };
+  const Json json = With(SmallRegression(), {{"evaluation.clients", "cohort"}});
+  for (const int rounds : {6, 20001}) {
+    CAPTURE(rounds);
+    const TempFolder folder;
+    const Json longer = With(json, {{"rounds", rounds}});
+    const auto whole = upto(folder / "whole", With(longer, {{"output.clients", "all"}}), 6);
+    const auto before = upto(folder / "run", With(json, {{"rounds", 2}}), 2);
+    CHECK(before.size() == 10);
+    const bool same = upto(folder / "run", longer, 6) == whole;
+    CHECK(same);  // too long to be shown
+  }
+}
+
 TEST_CASE("clients.csv is written where it stays small, or is asked for") {
   const auto records = [](const std::vector<std::pair<std::string, Json>>& changes) {
     Experiment experiment(With(SmallRegression(), changes), "test.json");
     experiment.Load();
-    return std::pair(RecordsClients(experiment), RecordsCosines(experiment));
+    const bool clients = RecordsClients(experiment);
+    return std::pair(clients, clients && RecordsCosines(experiment));
   };
   const auto no = std::pair(false, false), yes = std::pair(true, true);
   CHECK(records({{"rounds", 20000}}) == yes);  // 100,000 lines

@@ -140,6 +140,35 @@ TEST_CASE("budgets of examples and bytes end the run after the round that spends
   }
 }
 
+TEST_CASE("a run that its training loss ends has its last model tested") {
+  const TempFolder folder;
+  RunIn(folder / "whole", With(SmallRegression(), {{"rounds", 12}}));
+  const auto all = RoundsWithoutTimes(folder / "whole");
+  const double target = all[4].at("train_loss");
+  size_t last = 1;
+  while (all[last].at("train_loss").get<double>() > target) ++last;
+  REQUIRE(last % 5 != 0);  // not a round that evaluation.every asks for
+  const std::vector<Json> ends = {
+      {{"metric", "train_loss"}, {"target", target}},
+      {{"metric", "train_loss"}, {"patience", last}, {"min_delta", 1e9}}};
+  for (size_t i = 0; i < ends.size(); ++i) {
+    const size_t rounds = i == 0 ? last : last + 1;  // the first round is the best one
+    for (const int every : {0, 5}) {
+      CAPTURE(i, every);
+      const std::string out = folder / (std::to_string(i) + "-" + std::to_string(every));
+      const Json json =
+          With(SmallRegression(), {{"rounds", 12}, {"evaluation.every", every}, {"stop", ends[i]}});
+      const RunResult result = RunIn(out, json);
+      CHECK(result.summary.status == "completed");
+      CHECK_THAT(result.summary.stopped, Catch::StartsWith("train_loss "));
+      const auto lines = RoundsWithoutTimes(out);
+      CHECK(lines.back() == all.at(rounds));
+      CHECK(ReadJsonFile(out + "/summary.json").at("final").at("test_loss") ==
+            all.at(rounds).at("test_loss"));
+    }
+  }
+}
+
 TEST_CASE("best.safetensors is the model of the best round") {
   const TempFolder folder;
   const Json json = With(SmallRegression(), {{"rounds", 8}, {"training.lr", 0.1}});

@@ -1,6 +1,7 @@
 #include "engine/sweep/sweep_file.h"
 
 #include <catch2/catch.hpp>
+#include <map>
 #include <set>
 
 #include "engine/core/error.h"
@@ -114,6 +115,25 @@ TEST_CASE("one more random axis leaves the draws of the others as they are") {
   }
 }
 
+TEST_CASE("equal draws are one trial, and the trials are numbered without gaps") {
+  const std::string axes = R"(, "random": {"samples": 40, "rounds": {"integer": [3, 4]}})";
+  const Sweep once = Read(axes);
+  CHECK(once.points == 2);
+  CHECK(once.trials.size() == 2);
+  const Sweep repeated = Read(axes + R"(, "repeat": 3)");
+  CHECK(repeated.points == 2);
+  REQUIRE(repeated.trials.size() == 6);
+  std::set<std::string> labels;
+  std::map<int64_t, int> seeds;
+  for (size_t i = 0; i < repeated.trials.size(); ++i) {
+    CHECK(repeated.trials[i].number == static_cast<int64_t>(i) + 1);
+    labels.insert(repeated.trials[i].Label());
+    ++seeds[repeated.trials[i].point];
+  }
+  CHECK(labels.size() == 6);
+  CHECK(seeds == std::map<int64_t, int>{{1, 3}, {2, 3}});
+}
+
 TEST_CASE("a condition adds axes where it holds, or leaves points out") {
   const Sweep sweep = Read(R"(, "grid": {"strategy": ["fedavg", "fedprox", "feddyn"],
                                          "rounds": [1, 2]},
@@ -157,11 +177,32 @@ TEST_CASE("a sweep file that makes no sense is refused with every problem") {
         "test.json has 1 problem\n  conditions: skip every point");
   CHECK(ProblemsOf(R"(, "halving": {"eta": 1})") ==
         "test.json has 1 problem\n  halving.eta: must be an integer between 2 and 1000, got 1");
+  CHECK(ProblemsOf(R"(, "halving": {"metric": "test_acuracy"})") ==
+        "test.json has 1 problem\n"
+        "  halving.metric: must be one of train_loss, test_loss, test_accuracy, test_mse, test_r2, "
+        "client_loss_mean, client_accuracy_mean, or a statistic over clients such as "
+        "client_accuracy.p5; got \"test_acuracy\"");
+  CHECK(*Read(R"(, "halving": {"metric": "client_loss.worst_tenth"})").halving->metric ==
+        "client_loss.worst_tenth");
   const TempFolder folder;
   WriteFileAtomically(folder / "a.json", "{}");
   CHECK(ErrorOf<ConfigError>([&] { ReadSweep(folder / "a.json", {}); }) ==
         (folder / "a.json") +
             " has 1 problem\n  base: is missing: an experiment, or the path of its config");
+}
+
+TEST_CASE("what the sweep sets for each trial can't be varied, wherever the axis stands") {
+  for (const std::string key : {"name", "output.dir", "runtime.workers"}) {
+    const std::string values = "{\"" + key + "\": [1, 2]}";
+    const std::string draws = "{\"samples\": 1, \"" + key + "\": {\"choice\": [1, 2]}}";
+    for (const std::string& axes :
+         {", \"grid\": " + values, ", \"zip\": " + values, ", \"random\": " + draws,
+          ", \"conditions\": [{\"when\": {}, \"grid\": " + values + "}]"}) {
+      CAPTURE(axes);
+      CHECK(ProblemsOf(axes) == "test.json has 1 problem\n  " + key +
+                                    ": can't be varied: the sweep sets it for each trial");
+    }
+  }
 }
 
 }  // namespace

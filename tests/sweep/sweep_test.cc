@@ -1,71 +1,19 @@
 #include "engine/sweep/sweep.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
-#include <map>
-#include <mutex>
-#include <set>
 
 #include "engine/core/error.h"
 #include "engine/sweep/leaderboard.h"
-#include "tests/experiment/run_json.h"
+#include "tests/sweep/made_sweeps.h"
 
 namespace flsim {
 namespace {
 
-/// A sweep over a small regression, written to `file`.
-Sweep Written(const std::string& file, const Json& axes) {
-  Json json = axes;
-  json["base"] = With(SmallRegression(), {{"output.checkpoint_every_s", 0}});
-  WriteFileAtomically(file, json.dump());
-  return ReadSweep(file, {});
-}
-
 Json TwoByTwo() {
   return {{"grid", {{"strategy", {"fedavg", "fedprox"}}, {"training.lr", {0.01, 0.02}}}},
           {"repeat", 2}};
-}
-
-/// Counts what it hears and asks for a stop after so many rounds of all trials.
-class Counter : public SweepObserver {
- public:
-  explicit Counter(std::atomic<bool>* stop = nullptr, int64_t stop_after = 0)
-      : stop_(stop), stop_after_(stop_after) {}
-  void Started(const Trial& trial, int64_t until) override { started.insert(trial.number); }
-  void Round(const Trial&, const RoundRecord&) override {
-    if (stop_ != nullptr && ++rounds == stop_after_) *stop_ = true;
-  }
-  void Ended(const Trial& trial, const TrialState& state) override {
-    ended[trial.number] = state.status;
-  }
-  std::set<int64_t> started;
-  std::map<int64_t, std::string> ended;
-  int64_t rounds = 0;
-
- private:
-  std::atomic<bool>* stop_;
-  int64_t stop_after_;
-};
-
-void RunAll(const Sweep& sweep, const std::string& path, int parallel, const Shard& shard = {}) {
-  SweepFolder folder(path, sweep, false);
-  folder.Begin(shard);
-  LoadedData data;
-  Counter counter;
-  const std::atomic<bool> stop{false};
-  RunSweep(sweep, folder, shard, {parallel, 1, 0, 0}, data, counter, stop);
-}
-
-/// Each trial's model hash and records.
-std::map<std::string, std::pair<Json, std::vector<Json>>> Results(const Sweep& sweep,
-                                                                  const std::string& path) {
-  std::map<std::string, std::pair<Json, std::vector<Json>>> results;
-  for (const Trial& trial : sweep.trials) {
-    const std::string folder = path + "/" + trial.Folder();
-    results[trial.Folder()] = {ReadJsonFile(folder + "/summary.json").at("model_sha256"),
-                               RoundsWithoutTimes(folder)};
-  }
-  return results;
 }
 
 TEST_CASE("a trial is the run that its config alone makes, however many run side by side") {
@@ -156,6 +104,28 @@ TEST_CASE("shards that share a folder make the sweep together") {
   }
 }
 
+TEST_CASE("the last trials to begin have the cores of those that are through") {
+  const TempFolder folder;
+  const Sweep sweep = Written(folder / "s.json", {{"repeat", 6}});
+  SweepFolder out(folder / "out", sweep, false);
+  out.Begin({});
+  LoadedData data;
+  Counter counter;
+  const std::atomic<bool> stop{false};
+  SweepPlan plan;
+  plan.parallel = 4;
+  plan.cores = 4;
+  RunSweep(sweep, out, {}, plan, data, counter, stop);
+  std::vector<int> workers;
+  for (const Trial& trial : sweep.trials) {
+    const Json config = ReadJsonFile(out.TrialFolder(trial) + "/config.json");
+    workers.push_back(config.at("runtime").at("workers").get<int>());
+  }
+  CHECK(workers == std::vector<int>{1, 1, 1, 1, 2, 2});
+  RunAll(sweep, folder / "one", 1);
+  CHECK(Results(sweep, folder / "out") == Results(sweep, folder / "one"));
+}
+
 TEST_CASE("a trial that fails or diverges is recorded with its reason, and the others go on") {
   const TempFolder folder;
   const Sweep sweep = Written(
@@ -180,40 +150,42 @@ TEST_CASE("a trial that fails or diverges is recorded with its reason, and the o
   CHECK(std::count(csv.begin(), csv.end(), '\n') == 5);
 }
 
-TEST_CASE("halving goes on with the better points, whatever the order in which trials end") {
+TEST_CASE("a trial whose failure can't be noted ends the sweep, those beside it run to their end") {
   const TempFolder folder;
-  const Json axes = {
-      {"grid", {{"training.lr", {1e-5, 0.02, 1e-4, 0.005, 1e-3, 1e-6}}, {"rounds", {9}}}},
-      {"repeat", 2},
-      {"halving", {{"metric", "test_loss"}, {"eta", 3}, {"min_rounds", 1}}}};
-  const Sweep sweep = Written(folder / "s.json", axes);
-  RunAll(sweep, folder / "one", 1);
-  RunAll(sweep, folder / "four", 4);
-  for (const char* name : {"one", "four"}) {
-    const SweepFolder state(folder / name, sweep, false);
-    std::map<double, std::pair<std::string, size_t>> ends;  // status and rounds, by learning rate
-    for (const Trial& trial : sweep.trials) {
-      const std::string out = state.TrialFolder(trial);
-      ends[trial.config.at("training").at("lr").get<double>()] = {
-          state.State(trial).status, RoundsWithoutTimes(out).size() - 1};
-    }
-    // Six points after a round, two of them after three rounds, one to the end.
-    CHECK(ends.at(0.02) == std::pair(std::string("completed"), size_t{9}));
-    CHECK(ends.at(0.005) == std::pair(std::string("dropped"), size_t{3}));
-    for (const double lr : {1e-3, 1e-4, 1e-5, 1e-6})
-      CHECK(ends.at(lr) == std::pair(std::string("dropped"), size_t{1}));
+  const Sweep sweep = Written(folder / "s.json", {{"repeat", 4}});
+  RunAll(sweep, folder / "whole", 2);
+  std::filesystem::create_directories(folder / "out");
+  const std::string blocked = folder / "out/trial-0002";
+  WriteFileAtomically(blocked, "not a folder");
+  CHECK_THAT(ErrorOf<DataError>([&] { RunAll(sweep, folder / "out", 2); }),
+             Catch::Contains(blocked));
+  const SweepFolder state(folder / "out", sweep, false);
+  CHECK(state.State(sweep.trials[0]).status == "completed");
+  for (const Trial& trial : sweep.trials) {
+    const std::string status = state.State(trial).status;
+    CHECK((status == "completed" || status == "waiting"));
   }
-  const SweepFolder state(folder / "one", sweep, false);
-  const auto ranks = Rankings(sweep, state, INT64_MAX);
-  REQUIRE(ranks.size() == 6);
-  CHECK(ranks[0].label == "training.lr=0.02, rounds=9");
-  CHECK(ranks[0].seeds == 2);
-  CHECK(ranks[1].rounds == 3);
+  CHECK(ReadFile(blocked) == "not a folder");
+  std::filesystem::remove(blocked);
+  RunAll(sweep, folder / "out", 2);
+  CHECK(Results(sweep, folder / "out") == Results(sweep, folder / "whole"));
+}
 
-  // The same as the run without halving.
-  RunIn(folder / "alone", sweep.trials[2].config);
-  CHECK(RoundsWithoutTimes(folder / "alone") ==
-        RoundsWithoutTimes(state.TrialFolder(sweep.trials[2])));
+TEST_CASE("a trial that another process runs ends the sweep and is not noted as failed") {
+  const TempFolder folder;
+  const Sweep sweep = Written(folder / "s.json", {{"repeat", 2}});
+  const std::string taken = folder / "out/trial-0001";
+  {
+    Experiment experiment(With(sweep.trials[0].config, {{"runtime.workers", 1}}), "trial");
+    RunFolder run(taken, ExistingRun::kResume, experiment.resolved());
+    run.Lock();
+    CHECK(ErrorOf<ConfigError>([&] { RunAll(sweep, folder / "out", 1); }) ==
+          taken + " is in use by another flsim process");
+    CHECK(!std::filesystem::exists(taken + "/trial.json"));
+  }
+  RunAll(sweep, folder / "out", 1);
+  const SweepFolder state(folder / "out", sweep, false);
+  for (const Trial& trial : sweep.trials) CHECK(state.State(trial).status == "completed");
 }
 
 TEST_CASE("another sweep's folder is refused, and replaced where that is asked for") {
@@ -239,6 +211,36 @@ TEST_CASE("another sweep's folder is refused, and replaced where that is asked f
         (folder / "run") + " holds a run; choose another folder with --out");
 }
 
+TEST_CASE("a sweep and a shard of it, or one shard twice, can't run at once; two shards can") {
+  const TempFolder folder;
+  const Sweep sweep = Written(folder / "s.json", {{"repeat", 2}});
+  const std::string path = folder / "out";
+  RunAll(sweep, path, 1);
+  const auto refused = [&](const Shard& shard, bool force = false) {
+    SweepFolder second(path, sweep, force);
+    return ErrorOf<ConfigError>([&] { second.Begin(shard); }) ==
+           path + " is in use by another flsim process";
+  };
+  {
+    SweepFolder whole(path, sweep, false);
+    whole.Begin({});
+    CHECK(refused({}));
+    CHECK(refused({1, 2}));
+  }
+  {
+    SweepFolder shard(path, sweep, false);
+    shard.Begin({1, 2});
+    CHECK(refused({}));
+    CHECK(refused({}, /*force=*/true));
+    CHECK(refused({1, 2}));
+    CHECK(!refused({2, 2}));
+  }
+  // Who is refused has cleared nothing.
+  for (const Trial& trial : sweep.trials)
+    CHECK(std::filesystem::exists(path + "/" + trial.Folder() + "/model.safetensors"));
+  CHECK(!refused({}));
+}
+
 TEST_CASE("trials whose configs have problems are told before any is run") {
   const TempFolder folder;
   const Sweep sweep = Written(folder / "s.json", {{"grid", {{"training.lr", {0.1, -1}}}}});
@@ -252,6 +254,15 @@ TEST_CASE("trials whose configs have problems are told before any is run") {
   CHECK(ErrorOf<ConfigError>([&] { CheckTrials(halved); }) ==
         (folder / "s.json") + ": 1 of 1 trials can't be run\n" + (folder / "s.json") +
             ": halving.min_rounds: must be at least evaluation.every (5), got 2");
+  for (const auto& [metric, why] :
+       {std::pair("test_accuracy", "test_accuracy is not taken for regression"),
+        {"client_loss_mean",
+         "client_loss_mean is not taken while evaluation.clients is \"none\""}}) {
+    const Sweep untaken = Written(folder / "s.json", {{"halving", {{"metric", metric}}}});
+    CHECK(ErrorOf<ConfigError>([&] { CheckTrials(untaken); }) ==
+          (folder / "s.json") + ": 1 of 1 trials can't be run\n" + (folder / "s.json") +
+              ": halving.metric: " + why);
+  }
 }
 
 TEST_CASE("the cost of a trial grows with its rounds and counts what is left to run") {
@@ -263,6 +274,24 @@ TEST_CASE("the cost of a trial grows with its rounds and counts what is left to 
   REQUIRE(costs.size() == 2);
   CHECK(costs[0].rounds_s > 0);
   CHECK(costs[1].rounds_s == Approx(100 * costs[0].rounds_s));
+}
+
+TEST_CASE("the cost of a trial has that of the evaluation of clients") {
+  const TempFolder folder;
+  const Sweep sweep = Written(folder / "s.json", {{"grid",
+                                                   {{"partition.clients", {240}},
+                                                    {"sampler.cohort", {1}},
+                                                    {"evaluation.clients", {"none", "all"}}}}});
+  LoadedData data;
+  const std::atomic<bool> stop{false};
+  double without = 1e9, with = 1e9;  // the least of some: others may have the cores meanwhile
+  for (int i = 0; i < 5; ++i) {
+    const auto costs = MeasureTrials({&sweep.trials[0], &sweep.trials[1]}, data, stop);
+    REQUIRE(costs.size() == 2);
+    without = std::min(without, costs[0].rounds_s);
+    with = std::min(with, costs[1].rounds_s);
+  }
+  CHECK(with > 3 * without);  // 240 clients beside one
 }
 
 }  // namespace

@@ -24,15 +24,19 @@ function distributionChart() {
       `Distribution of clients' ${of}`);
 }
 
+/** A curve of means by round. */
+function meansByRound(group, curve) {
+  return group.grids[curve.grid].round.map((x, i) => ({x, y: curve.mean[i]}));
+}
+
 /** A group's percentiles over clients by round, as bands around the median. */
 function fanChart(metric, group) {
   const curves = SPREAD.map((part) => group.curves[`${metric}.${part}`]);
   if (curves.some((curve) => !curve)) return null;
-  const xs = group.grids[curves[2].grid].round;
   const colour = seriesColour(report.groups.indexOf(group));
   const line = (part, more) => ({
     label: part, pointRadius: 0, borderWidth: 0, fill: false, spanGaps: true,
-    data: xs.map((x, i) => ({x, y: group.curves[`${metric}.${part}`].mean[i]})), ...more});
+    data: meansByRound(group, group.curves[`${metric}.${part}`]), ...more});
   const worst = group.curves[`${metric}.worst_tenth`];
   const datasets = [
     line('p5'), line('p95', {fill: '-1', backgroundColor: transparent(colour, 0.15)}),
