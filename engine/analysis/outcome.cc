@@ -51,6 +51,9 @@ std::string WhyLeftOut(const RecordedRun& run, const MetricView& view) {
            (done < 0 ? " before its first round"
                      : " after round " + std::to_string(done) + " of " + std::to_string(planned));
   }
+  if (done < planned && run.summary.is_object() && run.summary.value("rounds", done) > done)
+    return "has lost records: rounds.jsonl ends with round " + std::to_string(done) +
+           ", its summary tells of " + run.summary.at("rounds").dump();
   if (Curve(run, view).empty()) return "has no " + view.metric;
   return "";
 }

@@ -135,6 +135,17 @@ std::string Label(const std::map<std::string, Json>& settings,
   return label;
 }
 
+/// "; did you mean training.lr?" for lr, or for a typo.
+std::string Suggestion(const std::string& key, const std::set<std::string>& keys) {
+  for (const std::string& each : keys) {
+    const size_t dot = each.rfind('.');
+    if (dot != std::string::npos && each.substr(dot + 1) == key)
+      return "; did you mean " + each + "?";
+  }
+  const std::string near = Nearest(key, {keys.begin(), keys.end()});
+  return near.empty() ? "" : "; did you mean " + near + "?";
+}
+
 std::vector<RecordedRun> RunsWith(std::vector<RecordedRun> runs, const std::string& setting) {
   const size_t equals = setting.find('=');
   if (equals == 0 || equals == std::string::npos)
@@ -142,13 +153,14 @@ std::vector<RecordedRun> RunsWith(std::vector<RecordedRun> runs, const std::stri
   const std::string key = setting.substr(0, equals), text = setting.substr(equals + 1);
   const Json wanted = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   std::vector<RecordedRun> having;
-  std::set<std::string> values;
+  std::set<std::string> values, keys;
   for (RecordedRun& run : runs) {
     std::vector<std::pair<std::string, Json>> all;
     AddSettings(run.config, "", all);
     const auto found = std::find_if(all.begin(), all.end(), [&](const auto& each) {
       return each.first == key || each.first == key + ".name";
     });
+    for (const auto& each : all) keys.insert(each.first);
     if (found == all.end()) continue;
     values.insert(ShowValue(found->second));
     if (found->second == wanted || found->second == Json(text)) having.push_back(std::move(run));
@@ -156,7 +168,7 @@ std::vector<RecordedRun> RunsWith(std::vector<RecordedRun> runs, const std::stri
   if (!having.empty()) return having;
   const std::vector<std::string> there(values.begin(), values.end());
   throw ConfigError("--where " + setting + ": " +
-                    (there.empty() ? "no run has a setting " + key
+                    (there.empty() ? "no run has a setting " + key + Suggestion(key, keys)
                                    : "runs have " + key + " " + JoinNames(there)));
 }
 

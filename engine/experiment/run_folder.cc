@@ -78,6 +78,8 @@ RunFolder::RunFolder(std::string path, ExistingRun existing, const Json& resolve
   if (Exists(path_) && !fs::is_directory(path_, ignored)) {
     throw ConfigError(path_ + " is a file; --out (or output.dir) must name a folder for the run");
   }
+  if (Exists(File("sweep.json")))
+    throw ConfigError(path_ + " holds a sweep; choose another folder with --out");
   Examine();
 }
 

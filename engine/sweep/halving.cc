@@ -118,6 +118,11 @@ void CheckHalving(const Sweep& sweep, const Experiment& experiment) {
   const std::string why = experiment.WhyNotTaken(metric);
   if (!why.empty()) throw ConfigError(at + "metric: " + why);
   const int64_t every = experiment.config().evaluation.every, least = sweep.halving->min_rounds;
+  if (least >= experiment.config().rounds) {
+    throw ConfigError(at + "min_rounds: must be less than rounds (" +
+                      std::to_string(experiment.config().rounds) + "), got " +
+                      std::to_string(least));
+  }
   if (metric != "train_loss" && every > least) {
     throw ConfigError(at + "min_rounds: must be at least evaluation.every (" +
                       std::to_string(every) + "), got " + std::to_string(least));

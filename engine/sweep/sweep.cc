@@ -13,8 +13,9 @@ namespace flsim {
 
 std::vector<std::string> CheckTrials(const Sweep& sweep) {
   constexpr size_t kShown = 10;
-  std::vector<std::string> problems, warnings;
+  std::vector<std::string> problems, warnings = sweep.warnings;
   std::set<std::string> metrics;
+  std::set<int64_t> rounds;
   for (const Trial& trial : sweep.trials) {
     try {
       const Experiment experiment = BuildTrial(trial);
@@ -24,10 +25,15 @@ std::vector<std::string> CheckTrials(const Sweep& sweep) {
       }
       if (sweep.halving && problems.empty()) CheckHalving(sweep, experiment);
       metrics.insert(*experiment.config().stop.metric);
+      rounds.insert(experiment.config().rounds);
     } catch (const ConfigError& error) {
       problems.emplace_back(error.what());
     }
   }
+  if (sweep.halving && rounds.size() > 1)
+    throw ConfigError(sweep.file + ": halving: trials have different rounds (" +
+                      std::to_string(*rounds.begin()) + " to " + std::to_string(*rounds.rbegin()) +
+                      "); it decides itself how far each of them runs");
   if (problems.empty() && metrics.size() > 1) {
     const std::vector<std::string> names(metrics.begin(), metrics.end());
     const std::string watched = "trials watch different metrics (" + JoinNames(names) + ")";

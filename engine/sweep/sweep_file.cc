@@ -53,7 +53,7 @@ bool Matches(const Json& config, const Json& when) {
 
 std::vector<Assignments> Conditioned(const std::vector<Assignments>& points, const Json& base,
                                      const Json& condition, const std::string& path,
-                                     Problems& problems) {
+                                     Problems& problems, std::vector<std::string>& warnings) {
   if (!IsObject(condition, path, problems)) return points;
   RefuseUnknown(condition, {"when", "grid", "zip", "random", "skip"}, path, problems);
   const Json when = condition.value("when", Json());
@@ -66,13 +66,17 @@ std::vector<Assignments> Conditioned(const std::vector<Assignments>& points, con
   if (!skip && axes.empty())
     problems.Add(path, "does nothing; it needs grid, zip, random or \"skip\": true");
   std::vector<Assignments> out;
+  bool holds = false;
   for (const Assignments& point : points) {
-    if (!Matches(Changed(base, point), when)) {
+    const bool matches = Matches(Changed(base, point), when);
+    holds |= matches;
+    if (!matches) {
       out.push_back(point);
     } else if (!skip) {
       for (Assignments& combined : Combine({point}, axes)) out.push_back(std::move(combined));
     }
   }
+  if (!holds) warnings.push_back(path + ".when holds for no point: " + when.dump());
   return out;
 }
 
@@ -123,9 +127,22 @@ Halving ReadHalving(const Json& json, Problems& problems) {
   return halving;
 }
 
-std::vector<Assignments> ReadPoints(const Json& json, const Json& base, Problems& problems) {
+/// Adds a problem for every axis that sets again what one before it has set.
+void CheckOverlaps(const Assignments& point, Problems& problems) {
+  for (size_t i = 0; i < point.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      const std::string &before = point[j].first, &key = point[i].first;
+      if (before == key || before.rfind(key + ".", 0) == 0)
+        problems.Add(key, "sets again what the axis " + before + " sets; leave one of them out");
+    }
+  }
+}
+
+std::vector<Assignments> ReadPoints(const Json& json, const Json& base, Problems& problems,
+                                    std::vector<std::string>& warnings) {
   std::vector<Assignments> points = Combine(std::vector<Assignments>(1), Axes(json, "", problems));
   CheckPaths(base, points, problems);
+  if (!points.empty()) CheckOverlaps(points[0], problems);
   if (!json.contains("conditions")) return points;
   const Json& conditions = json.at("conditions");
   if (!conditions.is_array()) {
@@ -133,8 +150,8 @@ std::vector<Assignments> ReadPoints(const Json& json, const Json& base, Problems
     return points;
   }
   for (size_t i = 0; i < conditions.size() && problems.size() == 0; ++i) {
-    points =
-        Conditioned(points, base, conditions[i], "conditions[" + std::to_string(i) + "]", problems);
+    points = Conditioned(points, base, conditions[i], "conditions[" + std::to_string(i) + "]",
+                         problems, warnings);
     CheckPaths(base, points, problems);
   }
   return points;
@@ -207,6 +224,8 @@ Sweep ReadSweep(const std::string& file, const std::vector<std::string>& overrid
   Sweep sweep;
   sweep.file = file;
   if (!json.is_object()) throw ConfigError(file + " must hold an object, got " + Shown(json));
+  if (json.contains("dataset") && !json.contains("base"))
+    throw ConfigError(file + " is an experiment and no sweep; run it with flsim --config " + file);
   RefuseUnknown(
       json, {"$schema", "name", "base", "grid", "zip", "random", "conditions", "repeat", "halving"},
       "", problems);
@@ -224,7 +243,7 @@ Sweep ReadSweep(const std::string& file, const std::vector<std::string>& overrid
   if (json.contains("halving")) sweep.halving = ReadHalving(json.at("halving"), problems);
   std::vector<Assignments> points;
   try {
-    points = ReadPoints(json, base, problems);
+    points = ReadPoints(json, base, problems, sweep.warnings);
   } catch (const ConfigError& error) {
     problems.AddLine(error.what());
   }

@@ -44,6 +44,7 @@ struct Sweep {
   std::vector<Trial> trials;
   int64_t points = 0;
   std::optional<Halving> halving;
+  std::vector<std::string> warnings;  ///< what is legal but hardly meant
 };
 
 /// "45 trials: 15 points x 3 seeds".

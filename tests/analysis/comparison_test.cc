@@ -197,6 +197,18 @@ TEST_CASE("a run that diverged counts with its last value, carried on; one that 
         std::vector<double>{0.5, 0.2, 0.9, 0.9});
 }
 
+TEST_CASE("a run whose records end before its summary does not count") {
+  const TempFolder folder;
+  Made(folder, "a", {{0.1, 0.5, 0.6}});
+  const std::string path = Made(folder, "b", {{0.1, 0.5}, 2, {}, "completed", 2});
+  WriteFileAtomically(path + "/summary.json", R"({"status": "completed", "rounds": 2})");
+  const auto runs = RunsIn(folder);
+  const Comparison comparison = Compare(runs, {});
+  REQUIRE(comparison.left_out.size() == 1);
+  CHECK(comparison.left_out[0].why ==
+        "has lost records: rounds.jsonl ends with round 1, its summary tells of 2");
+}
+
 TEST_CASE("a second run of one seed, one without the metric and other rounds are told") {
   const TempFolder folder;
   Made(folder, "a", {{0.1, 0.5}, 1});

@@ -65,9 +65,11 @@ TEST_CASE("runs are chosen by their settings, spelled as labels spell them") {
   };
   CHECK(refusal("strategy=fedavgm") ==
         "--where strategy=fedavgm: runs have strategy fedavg, fedprox");
-  CHECK(refusal("training.typo=null") ==
-        "--where training.typo=null: no run has a setting training.typo");
-  CHECK(refusal("traning.lr=1") == "--where traning.lr=1: no run has a setting traning.lr");
+  CHECK(refusal("absent=null") == "--where absent=null: no run has a setting absent");
+  for (const std::string typo : {"traning.lr", "lr"}) {
+    CHECK(refusal(typo + "=1") ==
+          "--where " + typo + "=1: no run has a setting " + typo + "; did you mean training.lr?");
+  }
   CHECK(refusal("strategy") == "--where strategy: expected KEY=VALUE, such as strategy=fedavg");
 }
 

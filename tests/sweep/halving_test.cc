@@ -149,6 +149,20 @@ TEST_CASE("a trial of halving that fails beyond the first rung is tried again") 
   CHECK(Results(sweep, path) == Results(sweep, folder / "whole"));
 }
 
+TEST_CASE("halving of trials of different lengths, or shorter than its first rung, is refused") {
+  const TempFolder folder;
+  const auto problem = [&](const Json& rounds) {
+    const Json axes = {{"grid", {{"rounds", rounds}}}, {"halving", {{"min_rounds", 4}}}};
+    return ErrorOf<ConfigError>([&] { CheckTrials(Written(folder / "s.json", axes)); });
+  };
+  CHECK(problem(Json::array({5, 10})) ==
+        (folder / "s.json") +
+            ": halving: trials have different rounds (5 to 10); it decides itself how far each of "
+            "them runs");
+  CHECK_THAT(problem(Json::array({4})),
+             Catch::EndsWith("halving.min_rounds: must be less than rounds (4), got 4"));
+}
+
 TEST_CASE("halving of trials that watch different metrics wants one to be named") {
   const TempFolder folder;
   Json axes = {{"grid", {{"strategy", {"ditto", "fedavg"}}}}, {"halving", {{"min_rounds", 1}}}};

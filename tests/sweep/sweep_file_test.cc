@@ -191,6 +191,32 @@ TEST_CASE("a sweep file that makes no sense is refused with every problem") {
             " has 1 problem\n  base: is missing: an experiment, or the path of its config");
 }
 
+TEST_CASE("an axis that sets again what another sets is refused, one that refines it is not") {
+  CHECK(ProblemsOf(R"(, "grid": {"rounds": [1, 2]}, "zip": {"rounds": [3, 4]})") ==
+        "test.json has 1 problem\n"
+        "  rounds: sets again what the axis rounds sets; leave one of them out");
+  CHECK(ProblemsOf(R"(, "grid": {"training.lr": [1, 2]}, "zip": {"training": [{"lr": 3}]})") ==
+        "test.json has 1 problem\n"
+        "  training: sets again what the axis training.lr sets; leave one of them out");
+  CHECK(Read(R"(, "grid": {"training": [{"lr": 3}]}, "zip": {"training.momentum": [0, 0.9]})")
+            .trials.size() == 2);
+}
+
+TEST_CASE("a condition that holds nowhere is told, and so is an experiment in a sweep's place") {
+  CHECK(Read(R"(, "grid": {"strategy": ["fedavg"]},
+                   "conditions": [{"when": {"strategy": "fedpox"}, "skip": true}])")
+            .warnings == std::vector<std::string>{
+                             R"(conditions[0].when holds for no point: {"strategy":"fedpox"})"});
+  CHECK(Read(R"(, "grid": {"strategy": ["fedavg", "fedprox"]},
+                   "conditions": [{"when": {"strategy": "fedprox"}, "skip": true}])")
+            .warnings.empty());
+  const TempFolder folder;
+  WriteFileAtomically(folder / "e.json", R"({"dataset": "cifar10"})");
+  CHECK(ErrorOf<ConfigError>([&] { ReadSweep(folder / "e.json", {}); }) ==
+        folder / "e.json" + " is an experiment and no sweep; run it with flsim --config " +
+            (folder / "e.json"));
+}
+
 TEST_CASE("what the sweep sets for each trial can't be varied, wherever the axis stands") {
   for (const std::string key : {"name", "output.dir", "runtime.workers"}) {
     const std::string values = "{\"" + key + "\": [1, 2]}";

@@ -206,6 +206,9 @@ TEST_CASE("another sweep's folder is refused, and replaced where that is asked f
             second.Begin({});
           }) == (folder / "out") + " is in use by another flsim process");
   }
+  CHECK(ErrorOf<ConfigError>([&] {
+          RunFolder(folder / "out", ExistingRun::kReplace, SmallRegression());
+        }) == (folder / "out") + " holds a sweep; choose another folder with --out");
   RunIn(folder / "run", SmallRegression());
   CHECK(ErrorOf<ConfigError>([&] { SweepFolder(folder / "run", other, false); }) ==
         (folder / "run") + " holds a run; choose another folder with --out");
