@@ -1,10 +1,10 @@
 #include "engine/analysis/client_records.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <unordered_map>
 
 #include "engine/analysis/csv.h"
+#include "engine/core/files.h"
 
 namespace flsim {
 namespace {
@@ -30,10 +30,9 @@ class Latest {
 }  // namespace
 
 std::optional<ClientRecords> ReadClientRecords(const std::string& run_folder) {
-  const std::filesystem::path path = std::filesystem::path(run_folder) / "clients.csv";
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return std::nullopt;
-  CsvFile file(path.string());
+  const std::string path = run_folder + "/clients.csv";
+  if (!Exists(path)) return std::nullopt;
+  CsvFile file(path);
   const size_t client = file.Column("client");
   const int round = file.Find("round");
   const int accuracy = file.Find("accuracy"), loss = file.Find("loss"),

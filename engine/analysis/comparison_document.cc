@@ -123,12 +123,12 @@ std::string ShowEffect(const Difference& difference) {
   return (difference.paired_seeds.empty() ? "g " : "d_z ") + Significant(*difference.effect, 3);
 }
 
-/// Whether all groups are compared with the same one.
+/// Whether all differences are to the same group.
 bool IsOneGroup(const Comparison& comparison) {
-  const auto is_first = [&](const GroupResult& group) {
-    return group.baseline == comparison.groups[0].baseline;
-  };
-  return std::all_of(comparison.groups.begin(), comparison.groups.end(), is_first);
+  const auto baseline = [&](const Difference& of) { return comparison.groups[of.group].baseline; };
+  return std::all_of(
+      comparison.differences.begin(), comparison.differences.end(),
+      [&](const Difference& of) { return baseline(of) == baseline(comparison.differences[0]); });
 }
 
 Table DifferenceTable(const Comparison& comparison) {

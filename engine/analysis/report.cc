@@ -270,8 +270,7 @@ class Report {
   }
 
   static std::string FileHash(const std::string& path) {
-    std::error_code ignored;
-    return fs::exists(path, ignored) ? Sha256(ReadFile(path)) : "";
+    return Exists(path) ? Sha256(ReadFile(path)) : "";
   }
 
   const std::vector<RecordedRun>& runs_;

@@ -84,12 +84,9 @@ void Drop(const Rung& rung, Points& points, const SweepFolder& folder, TrialRunn
 }  // namespace
 
 void RunHalving(const Sweep& sweep, SweepFolder& folder, TrialRunner& running) {
-  int64_t rounds = 0;
+  const int64_t rounds = BuildTrial(sweep.trials[0]).config().rounds;
   Points points;
-  for (const Trial& trial : sweep.trials) {
-    rounds = std::max(rounds, BuildTrial(trial).config().rounds);
-    points[trial.point].push_back(&trial);
-  }
+  for (const Trial& trial : sweep.trials) points[trial.point].push_back(&trial);
   std::vector<Rung> decided = folder.Rungs();
   for (const int64_t round : Rungs(*sweep.halving, rounds)) {
     if (round == rounds) {
